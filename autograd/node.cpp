@@ -1,0 +1,132 @@
+#include <atomic>
+#include <utility>
+
+#include "autograd/grad_mode.h"
+#include "autograd/node_internal.h"
+#include "autograd/rule_table.h"
+
+namespace tessera {
+namespace {
+
+std::atomic<uint64_t> next_number{1};
+
+/// Things whose destruction would recurse are queued here; the outermost destructor drains the
+/// queue, so the stack stays flat however deep the graph is.
+struct Graveyard {
+  std::vector<std::shared_ptr<Node>> nodes;
+  Tensors tensors;
+  bool draining = false;
+
+  void drain() {
+    if (draining) return;
+    draining = true;
+    while (!nodes.empty() || !tensors.empty()) {
+      if (!nodes.empty()) {
+        const std::shared_ptr<Node> node = std::move(nodes.back());
+        nodes.pop_back();
+      } else {
+        const Tensor tensor = std::move(tensors.back());
+        tensors.pop_back();
+      }
+    }
+    draining = false;
+  }
+};
+
+Graveyard& graveyard() {
+  static thread_local Graveyard instance;
+  return instance;
+}
+
+SavedTensor save(const Tensor& x) { return {x, x.storage(), x.storage()->version()}; }
+
+}  // namespace
+
+void destroy_later(std::shared_ptr<Node> node) {
+  if (!node) return;
+  graveyard().nodes.push_back(std::move(node));
+  graveyard().drain();
+}
+
+void destroy_later(Tensor tensor) {
+  if (!tensor.defined()) return;
+  graveyard().tensors.push_back(std::move(tensor));
+  graveyard().drain();
+}
+
+void Node::release() {
+  Graveyard& yard = graveyard();
+  for (SavedTensor& s : saved_inputs) {
+    if (s.tensor.defined()) yard.tensors.push_back(std::move(s.tensor));
+  }
+  for (SavedTensor& s : saved_outputs) {
+    if (s.tensor.defined()) yard.tensors.push_back(std::move(s.tensor));
+  }
+  for (Tensor& s : statistics) yard.tensors.push_back(std::move(s));
+  saved_inputs.clear();
+  saved_outputs.clear();
+  statistics.clear();
+  op.reset();  // an op may hold tensors (indices, labels)
+  released = true;
+  yard.drain();
+}
+
+Node::~Node() {
+  Graveyard& yard = graveyard();
+  for (Edge& edge : edges) {
+    if (edge.node) yard.nodes.push_back(std::move(edge.node));
+  }
+  edges.clear();
+  release();
+}
+
+GradMeta::~GradMeta() { destroy_later(std::move(node)); }
+
+Edge edge_to(const Tensor& x) {
+  GradMeta* meta = grad_meta(x);
+  if (meta == nullptr) return {};
+  if (meta->node) return {meta->node, meta->output, nullptr};
+  return {nullptr, 0, meta->shared_from_this()};
+}
+
+void attach(const Tensor& x, const std::shared_ptr<Node>& node, int i) {
+  auto meta = std::make_shared<GradMeta>();
+  meta->node = node;
+  meta->output = i;
+  x.set_meta(std::move(meta));
+}
+
+Tensor alias_of(const Tensor& x) {
+  return Tensor(x.storage(), x.dtype(), x.shape(), x.strides(), x.offset());
+}
+
+void GradMeta::record(OpRecord r) {
+  if (!grad_enabled()) return;
+  const Rule& rule = RuleTable::instance().find(r.type, *r.op);
+  auto made = std::make_shared<Node>();
+  made->number = next_number.fetch_add(1, std::memory_order_relaxed);
+  made->rule = &rule;
+  Wanted wanted;
+  for (const Tensor& input : r.inputs) {
+    made->edges.push_back(edge_to(input));
+    made->inputs.push_back(input.defined() ? TensorInfo{input.shape(), input.options()}
+                                           : TensorInfo{});
+    wanted.push_back(made->edges.back().wanted());
+  }
+  const SavePlan plan = rule.plan(wanted, r.outputs.size());
+  for (size_t i = 0; i < r.inputs.size(); ++i) {
+    const bool keep = r.inputs[i].defined() && plan.input(i);
+    made->saved_inputs.push_back(keep ? save(r.inputs[i]) : SavedTensor{});
+  }
+  for (size_t i = 0; i < r.outputs.size(); ++i) {
+    const Tensor& y = r.outputs[i];
+    made->outputs.push_back({y.shape(), y.options()});
+    // Without history: an output that held its own node would never be freed.
+    made->saved_outputs.push_back(plan.output(i) ? save(alias_of(y)) : SavedTensor{});
+  }
+  if (rule.fast) made->statistics = std::move(r.statistics);
+  made->op = std::move(r.op);
+  for (size_t i = 0; i < r.outputs.size(); ++i) attach(r.outputs[i], made, static_cast<int>(i));
+}
+
+}  // namespace tessera

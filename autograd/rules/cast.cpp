@@ -1,0 +1,15 @@
+#include "tensor/ops/cast.h"
+
+#include "autograd/rule_table.h"
+
+namespace tessera {
+
+void add_cast_rules(RuleTable& table) {
+  table.add<Cast>(Save::none,
+                  [](const Cast& op, Saved&, Tensor g) { return Tensors{g.to(op.from)}; });
+  table.add<Move>(Save::none,
+                  [](const Move& op, Saved&, Tensor g) { return Tensors{g.to(op.from)}; });
+  table.add<Clone>(Save::none, [](const Clone&, Saved&, Tensor g) { return Tensors{g}; });
+}
+
+}  // namespace tessera

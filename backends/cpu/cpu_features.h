@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tessera {
+
+/// Instruction sets that the vector kernels are compiled for, ascending. All give the same bits.
+enum class Isa : uint8_t { portable, avx2, avx512 };
+
+/// "portable", "avx2" or "avx512".
+std::string_view to_string(Isa isa);
+
+/// What the processor can do *and* the operating system has enabled (CPUID and XCR0; never a model
+/// number).
+struct CpuFeatures {
+  bool avx2 = false;         ///< AVX2 and FMA
+  bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL
+  bool avx512_bf16 = false;  ///< reported only
+  bool amx = false;          ///< AMX tiles with bf16; reported only
+  std::string brand;         ///< the processor's name for itself; may be empty
+};
+const CpuFeatures& cpu_features();
+
+/// True where the kernels of x86-64 are built at all.
+#if defined(__x86_64__)
+inline constexpr bool kX86Kernels = true;
+#else
+inline constexpr bool kX86Kernels = false;
+#endif
+
+/// The best set of this machine.
+Isa best_isa();
+
+/// The set in use: that of the environment variable TESSERA_ISA ("portable", "avx2", "avx512"),
+/// read once, otherwise the best. ValueError if the variable names a set this machine lacks.
+Isa active_isa();
+
+/// Selects a set, for measurements and tests. Not while work runs. ValueError, naming what this
+/// machine has, if it lacks the set.
+void set_isa(Isa isa);
+void set_isa(std::string_view name);
+
+/// One line: name of the processor, its instruction sets, and the one in use.
+std::string cpu_description();
+
+}  // namespace tessera

@@ -1,0 +1,18 @@
+#include "backends/registry.h"
+
+#include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/cpu_features.h"
+
+namespace tessera {
+
+Backend& backend(const Device& device) {
+  check<DeviceError>(device.kind == DeviceKind::cpu,
+                     "device {}: this build has no CUDA backend; use the CPU", device);
+  return cpu_backend();
+}
+
+void set_instruction_set(std::string_view name) { set_isa(name); }
+
+std::string active_instruction_set() { return std::string(to_string(active_isa())); }
+
+}  // namespace tessera

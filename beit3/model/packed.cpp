@@ -1,0 +1,68 @@
+#include "beit3/model/packed.h"
+
+#include <algorithm>
+
+namespace tessera::beit3 {
+
+PackedLayout::PackedLayout(int64_t images, std::vector<int64_t> pair_lengths,
+                           std::vector<int64_t> text_lengths, int64_t image_rows,
+                           const std::vector<int64_t>& padding)
+    : images_(images),
+      image_rows_(image_rows),
+      pair_lengths_(std::move(pair_lengths)),
+      text_lengths_(std::move(text_lengths)) {
+  int64_t row = image_count() * image_rows_;
+  const int64_t vision = row;
+  for (int64_t i = 0; i < pair_count() + text_count(); ++i) {
+    const int64_t length = text_length(i);
+    check<ShapeError>(length >= 1, "packed layout: text {} is empty", i);
+    text_begin_.push_back(row);
+    for (int64_t j = 0; j < length; ++j) text_places_.push_back(j);
+    row += length;
+  }
+  groups_.ends = {vision, row};
+  auto padded = [&](int64_t i) { return padding.empty() ? 0 : padding[static_cast<size_t>(i)]; };
+  if (!padding.empty()) {
+    text_factor_.assign(static_cast<size_t>(row - vision), 1.0f);
+    for (int64_t i = 0; i < pair_count() + text_count(); ++i) {
+      const auto end = text_factor_.begin() + (text_begin(i) + text_length(i) - vision);
+      std::fill(end - padded(i), end, 0.0f);
+    }
+  }
+
+  std::vector<Segment> segments;
+  sequence_of_row_.assign(static_cast<size_t>(row), 0);
+  auto mark = [&](int64_t begin, int64_t end) {
+    std::fill(sequence_of_row_.begin() + begin, sequence_of_row_.begin() + end,
+              static_cast<int64_t>(segments.size()));
+  };
+  for (int64_t i = 0; i < image_count(); ++i) {
+    Segment s{image_begin(i), image_begin(i) + image_rows_, 0, 0};
+    mark(s.begin0, s.end0);
+    if (i >= images_) {
+      s.begin1 = text_begin(i - images_);
+      s.end1 = s.begin1 + text_length(i - images_);
+      s.unseen = padded(i - images_);
+      mark(s.begin1, s.end1);
+    }
+    segments.push_back(s);
+  }
+  for (int64_t i = pair_count(); i < pair_count() + text_count(); ++i) {
+    Segment s{text_begin(i), text_begin(i) + text_length(i), 0, 0};
+    s.unseen = padded(i);
+    mark(s.begin0, s.end0);
+    segments.push_back(s);
+  }
+  segments_ = Segments(std::move(segments), row);
+}
+
+RowGroups groups_of(const std::vector<int64_t>& rows, const RowGroups& groups) {
+  RowGroups chosen;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    chosen.ends.push_back(std::lower_bound(rows.begin(), rows.end(), groups.end(i)) -
+                          rows.begin());
+  }
+  return chosen;
+}
+
+}  // namespace tessera::beit3

@@ -1,0 +1,108 @@
+#include "beit3/pretrain/objective.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/ops/creation.h"
+#include "tensor/ops/cross_entropy.h"
+#include "tensor/ops/elementwise.h"
+#include "tensor/ops/reduce.h"
+#include "tensor/ops/shape_ops.h"
+
+namespace tessera::beit3 {
+namespace {
+
+/// Adds rows [begin, end) of a head's answers to a part.
+void tally(PartResult& part, const std::vector<float>& loss, const std::vector<int64_t>& best,
+           const std::vector<int64_t>& labels, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const size_t k = static_cast<size_t>(i);
+    ++part.count;
+    part.correct += best[k] == labels[k];
+    part.loss_sum += static_cast<double>(loss[k]);
+  }
+}
+
+/// Factor of each row so that the two halves of a head's rows each count as their mean.
+std::vector<float> row_factors(int64_t first, int64_t second, int64_t whole_first,
+                               int64_t whole_second) {
+  std::vector<float> factors(static_cast<size_t>(first + second));
+  for (int64_t i = 0; i < first + second; ++i) {
+    factors[static_cast<size_t>(i)] = 1.0f / static_cast<float>(i < first ? whole_first : whole_second);
+  }
+  return factors;
+}
+
+}  // namespace
+
+void PartResult::add(const PartResult& other) {
+  count += other.count;
+  correct += other.correct;
+  loss_sum += other.loss_sum;
+}
+
+ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
+                                      const PartSizes& whole, std::span<const int64_t> codes,
+                                      std::span<const float> code_weight, const Pass& pass,
+                                      DType dtype) {
+  ObjectiveResult result;
+  PackedInput input = packed_input(batch, model.config());
+  if (input.images.defined()) input.images = input.images.to(dtype);
+  const Tensor out = model.beit3(input, pass, &batch.keep);
+  const int64_t patches = batch.image_patches + batch.pair_patches;
+  const int64_t words = batch.pair_words + batch.text_words;
+
+  auto head = [&](int64_t begin, int64_t end, const Tensor& weight, const Tensor& bias,
+                  const std::vector<int64_t>& labels, std::vector<float> factors,
+                  std::vector<int64_t>& best, PartResult& first, PartResult& second,
+                  int64_t first_count) {
+    const int64_t n = end - begin;
+    const Tensor rows = n == out.size(0) ? out : slice(out, 0, begin, end);
+    const RowLosses losses =
+        linear_cross_entropy_rows(rows, weight, bias, from_data(labels, {n}));
+    best = losses.best.to_vector<int64_t>();
+    const std::vector<float> values = losses.loss.to_vector<float>();
+    tally(first, values, best, labels, 0, first_count);
+    tally(second, values, best, labels, first_count, n);
+    const Tensor part = sum(losses.loss * from_data(factors, {n}).to(losses.loss.dtype()));
+    result.loss = result.loss.defined() ? result.loss + part : part;
+  };
+
+  if (patches > 0) {
+    std::vector<int64_t> labels;
+    for (int64_t at : batch.patch_index) labels.push_back(codes[static_cast<size_t>(at)]);
+    std::vector<float> factors = row_factors(batch.image_patches, batch.pair_patches,
+                                             whole.image_patches, whole.pair_patches);
+    if (!code_weight.empty()) {
+      for (size_t i = 0; i < labels.size(); ++i) {
+        factors[i] *= code_weight[static_cast<size_t>(labels[i])];
+      }
+    }
+    head(0, patches, model.mim_weight, model.mim_bias, labels, std::move(factors),
+         result.best_codes, result.image, result.pair_image, batch.image_patches);
+  }
+  if (words > 0) {
+    head(patches, patches + words, model.mlm_weight, model.mlm_bias, batch.word_labels,
+         row_factors(batch.pair_words, batch.text_words, whole.pair_words, whole.text_words),
+         result.best_ids, result.pair_text, result.text, batch.pair_words);
+  }
+  check<ShapeError>(result.loss.defined(),
+                    "masked data modelling: nothing is masked in this batch; raise a ratio of "
+                    "[mask]");
+  return result;
+}
+
+std::vector<float> code_weights(std::span<const int64_t> counts, double power) {
+  double total = 0, mean = 0;
+  for (int64_t c : counts) total += static_cast<double>(std::max<int64_t>(c, 1));
+  std::vector<float> weights;
+  for (int64_t c : counts) {
+    const double f = static_cast<double>(std::max<int64_t>(c, 1)) / total;
+    mean += f * std::pow(f, -power);
+    weights.push_back(static_cast<float>(std::pow(f, -power)));
+  }
+  for (float& w : weights) w = static_cast<float>(static_cast<double>(w) / mean);
+  return weights;
+}
+
+}  // namespace tessera::beit3

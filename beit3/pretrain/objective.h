@@ -1,0 +1,44 @@
+#pragma once
+
+#include "beit3/pretrain/batch.h"
+
+namespace tessera::beit3 {
+
+/// What one modality's masked positions say.
+struct PartResult {
+  int64_t count = 0, correct = 0;
+  double loss_sum = 0;
+  double loss() const { return count > 0 ? loss_sum / static_cast<double>(count) : 0; }
+  double accuracy() const {
+    return count > 0 ? static_cast<double>(correct) / static_cast<double>(count) : 0;
+  }
+  void add(const PartResult& other);
+};
+
+struct ObjectiveResult {
+  Tensor loss;  ///< scalar, to be differentiated; the sum of the parts' means
+  PartResult image, text, pair_text, pair_image;
+  std::vector<int64_t> best_codes, best_ids;  ///< the likeliest answers, in the order of `keep`
+};
+
+/// How often positions count: with pieces of a batch, the sizes of the whole.
+struct PartSizes {
+  int64_t image_patches = 0, pair_patches = 0, pair_words = 0, text_words = 0;
+};
+
+/// Masked data modelling on images, texts and pairs in one pass:
+///
+///   L = mean_images w(c) CE(c) + mean_texts CE + mean_pair_words CE + mean_pair_patches w(c) CE(c)
+///
+/// codes        (image count * N) the image tokenizer's code of every patch
+/// code_weight  (codes) factor w of each code, mean 1 over patches; empty: 1
+/// Source: arXiv:2208.10442, section 2.2 (the parts' weights are open there: 1 each).
+ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
+                                      const PartSizes& whole, std::span<const int64_t> codes,
+                                      std::span<const float> code_weight, const Pass& pass,
+                                      DType dtype);
+
+/// w(c) = f(c)^-power / sum_c f(c)^(1 - power), from counts; codes never seen count as seen once.
+std::vector<float> code_weights(std::span<const int64_t> counts, double power);
+
+}  // namespace tessera::beit3

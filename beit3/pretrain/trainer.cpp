@@ -1,0 +1,248 @@
+#include "beit3/pretrain/trainer.h"
+
+#include <xxhash.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "autograd/autograd.h"
+#include "beit3/model/init.h"
+#include "beit3/vqkd/train.h"
+#include "beit3/vqkd/vqkd.h"
+#include "nn/io/safetensors.h"
+#include "nn/optim/schedule.h"
+#include "nn/state_dict.h"
+#include "tensor/ops/creation.h"
+
+namespace tessera::beit3 {
+namespace {
+
+constexpr std::string_view kFormat = "tessera-pretrain-1";
+
+std::string hex(uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+/// The recipe with the sizes that the tokenizers decide.
+PretrainRecipe with_vocabularies(PretrainRecipe recipe, const Tokenizer& text, const Vqkd& image) {
+  recipe.model.text_rows = text.vocab_size();
+  recipe.model.codes = image.config().codes;
+  check<ValueError>(image.config().image_size / image.config().patch == recipe.model.grid(),
+                    "the image tokenizer {} cuts pictures into {} x {} patches, the model into "
+                    "{} x {}; choose model.image_size and model.patch to match",
+                    recipe.image_tokenizer, image.config().image_size / image.config().patch,
+                    image.config().image_size / image.config().patch, recipe.model.grid(),
+                    recipe.model.grid());
+  check<ValueError>(image.config().image_size == recipe.model.image_size,
+                    "the image tokenizer {} reads pictures of side {}, the model of side {}",
+                    recipe.image_tokenizer, image.config().image_size, recipe.model.image_size);
+  validate(recipe);
+  return recipe;
+}
+
+std::vector<nn::ParamGroup> groups_of_model(const PretrainModel& model, double weight_decay) {
+  // The released code's skip list (beit3.md, 10.1): image positions and CLS do not decay.
+  return nn::make_param_groups(model.named_parameters(),
+                               {.weight_decay = weight_decay,
+                                .no_decay = {"beit3.encoder.embed_positions.A.weight",
+                                             "beit3.vision_embed.cls_token"}});
+}
+
+/// What must be equal for a run to go on: "name: checkpoint has …, this run has …" lines.
+std::string differences(const std::map<std::string, std::string>& saved,
+                        const std::map<std::string, std::string>& here) {
+  std::string out;
+  for (const auto& [key, value] : here) {
+    const auto found = saved.find(key);
+    const std::string other = found == saved.end() ? "nothing" : found->second;
+    if (other != value) out += "\n  " + key + ": the checkpoint has " + other + ", this run " + value;
+  }
+  return out;
+}
+
+/// Fields that may change between a save and its resume without changing what was learned so far.
+bool may_change(std::string_view name) {
+  return name.starts_with("log.") || name == "data.threads" || name == "data.cache_mb" ||
+         name == "train.recompute" || name == "data.held_out" || name == "data.held_out_texts" ||
+         name == "data.images" || name == "data.pairs" || name == "data.texts" ||
+         name.starts_with("tokenizer.");  // paths: contents are compared by hash
+}
+
+std::map<std::string, std::string> identity(const PretrainRecipe& recipe, uint64_t text_hash,
+                                            const std::string& image_hash, uint64_t data) {
+  std::map<std::string, std::string> all;
+  for (const auto& [name, value] : field_values(recipe)) {
+    if (!may_change(name)) all["recipe." + name] = value;
+  }
+  all["text_tokenizer"] = hex(text_hash);
+  all["image_tokenizer"] = image_hash;
+  all["data"] = hex(data);
+  return all;
+}
+
+}  // namespace
+
+PretrainTrainer::PretrainTrainer(const PretrainRecipe& recipe)
+    : tokenizer_(Tokenizer::load(recipe.text_tokenizer)),
+      image_tokenizer_(std::make_unique<Vqkd>(load_vqkd(recipe.image_tokenizer))) {
+  recipe_ = with_vocabularies(recipe, tokenizer_, *image_tokenizer_);
+  image_tokenizer_hash_ = content_hash(*image_tokenizer_);
+  data_ = std::make_unique<PretrainData>(recipe_, tokenizer_);
+  model_ = PretrainModel(recipe_.model);
+  initialise(model_, RandomKey{recipe_.seed}.fold(0x696E6974));
+  optimizer_ = std::make_unique<nn::AdamW>(
+      groups_of_model(model_, recipe_.weight_decay),
+      nn::AdamWSettings{.lr = recipe_.lr,
+                        .beta1 = recipe_.beta1,
+                        .beta2 = recipe_.beta2,
+                        .eps = recipe_.eps,
+                        .max_grad_norm = recipe_.clip > 0 ? recipe_.clip : 1e30,
+                        .average_decay = recipe_.average_decay,
+                        .missing_grad = nn::MissingGrad::skip});
+  prepare_code_weights();
+  restart_prefetch();
+}
+
+PretrainTrainer::~PretrainTrainer() = default;
+
+void PretrainTrainer::restart_prefetch() {
+  prefetch_.reset();
+  // Items are pieces of batches: piece k of step s is item s * accumulate + k.
+  const int64_t pieces = recipe_.accumulate;
+  prefetch_ = std::make_unique<Prefetcher<PretrainBatch>>(
+      [data = data_.get(), pieces](int64_t item) {
+        return make_batch(*data, item / pieces, item % pieces);
+      },
+      PrefetchOptions{.threads = static_cast<int>(recipe_.data.threads),
+                      .depth = 4,
+                      .first_step = step_ * pieces});
+}
+
+std::vector<int64_t> PretrainTrainer::codes_of(const PretrainBatch& batch) const {
+  const int64_t count = batch.layout.image_count(), side = recipe_.model.image_size;
+  if (count == 0) return {};
+  const NoGrad silent;
+  return image_tokenizer_->encode(from_data(batch.tokenizer_pixels, {count, 3, side, side}))
+      .to_vector<int64_t>();
+}
+
+void PretrainTrainer::prepare_code_weights() {
+  if (recipe_.code_power == 0 || recipe_.images + recipe_.pairs == 0) return;
+  // Frequencies are those of the first batches: a function of recipe and data, as all else.
+  std::vector<int64_t> counts(static_cast<size_t>(recipe_.model.codes), 0);
+  for (int64_t step = 0; step < 32; ++step) {
+    for (int64_t code : codes_of(make_batch(*data_, step))) ++counts[static_cast<size_t>(code)];
+  }
+  code_weight_ = code_weights(counts, recipe_.code_power);
+}
+
+StepReport PretrainTrainer::run_step() {
+  const auto start = std::chrono::steady_clock::now();
+  StepReport report;
+  std::vector<PretrainBatch> pieces;
+  PartSizes whole;
+  for (int64_t k = 0; k < recipe_.accumulate; ++k) {
+    pieces.push_back(prefetch_->next());
+    const PretrainBatch& b = pieces.back();
+    whole.image_patches += b.image_patches;
+    whole.pair_patches += b.pair_patches;
+    whole.pair_words += b.pair_words;
+    whole.text_words += b.text_words;
+  }
+  Pass pass{.training = true,
+            .key = RandomKey{recipe_.seed}.fold(0x70617373).fold(static_cast<uint64_t>(step_)),
+            .recompute = recipe_.recompute,
+            .samples = {}};
+  const DType dtype = recipe_.dtype == "bf16" ? DType::bf16 : DType::f32;
+  for (const PretrainBatch& batch : pieces) {
+    pass.samples = batch.samples;
+    const std::vector<int64_t> codes = codes_of(batch);
+    const ObjectiveResult result =
+        masked_data_modelling(model_, batch, whole, codes, code_weight_, pass, dtype);
+    report.loss += result.loss.item<double>();
+    report.image.add(result.image);
+    report.text.add(result.text);
+    report.pair_text.add(result.pair_text);
+    report.pair_image.add(result.pair_image);
+    report.rows += batch.layout.rows();
+    report.sequences += batch.layout.segments().list().size();
+    backward(result.loss);
+  }
+  report.lr = nn::warmup_cosine({.peak = recipe_.lr,
+                                 .floor = recipe_.lr * recipe_.min_lr_share,
+                                 .warmup = std::min(recipe_.warmup, recipe_.steps),
+                                 .total = recipe_.steps},
+                                step_);
+  optimizer_->set_lr(report.lr);
+  const nn::StepReport update = optimizer_->step();
+  report.grad_norm = update.grad_norm.defined() ? update.grad_norm.item<double>() : 0;
+  report.finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
+  optimizer_->zero_grad();
+  report.step = ++step_;
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+void PretrainTrainer::save(const std::filesystem::path& path) const {
+  nn::StateDict tensors = model_.state();
+  tensors.merge(nn::with_prefix(optimizer_->state(), "optimizer."));
+  if (!code_weight_.empty()) {
+    tensors["pretrain.code_weight"] =
+        from_data(code_weight_, {static_cast<int64_t>(code_weight_.size())});
+  }
+  std::map<std::string, std::string> metadata =
+      identity(recipe_, tokenizer_.hash(), hex(image_tokenizer_hash_), data_->fingerprint());
+  metadata["format"] = kFormat;
+  metadata["step"] = std::to_string(step_);
+  metadata["config"] = to_toml(recipe_);
+  metadata["codes"] = std::to_string(recipe_.model.codes);
+  metadata["text_rows"] = std::to_string(recipe_.model.text_rows);
+  metadata["parameter_hash"] = parameter_hash();
+  nn::save_safetensors(path, tensors, metadata);
+}
+
+void PretrainTrainer::load(const std::filesystem::path& path) {
+  const auto file = nn::load_safetensors(path);
+  const auto format = file.metadata.find("format");
+  check<StateError>(format != file.metadata.end() && format->second == kFormat,
+                    "{} is no checkpoint of a pretraining run", path.string());
+  const std::string other =
+      differences(file.metadata, identity(recipe_, tokenizer_.hash(), hex(image_tokenizer_hash_),
+                                          data_->fingerprint()));
+  check<StateError>(other.empty(),
+                    "{} belongs to another run; resume with the recipe, data and tokenizers it was "
+                    "made with:{}",
+                    path.string(), other);
+  nn::StateDict parameters, optimizer;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.starts_with("optimizer.")) {
+      optimizer[name.substr(10)] = tensor;
+    } else if (name.starts_with("pretrain.")) {
+      code_weight_ = tensor.to_vector<float>();
+    } else {
+      parameters[name] = tensor;
+    }
+  }
+  nn::load_state(model_, parameters);
+  optimizer_->load(optimizer);
+  step_ = std::stoll(file.metadata.at("step"));
+  restart_prefetch();
+}
+
+std::string PretrainTrainer::parameter_hash() const {
+  XXH64_state_t* state = XXH64_createState();
+  XXH64_reset(state, 0);
+  for (const auto& [name, tensor] : model_.state()) {
+    const Tensor whole = tensor.contiguous();
+    XXH64_update(state, name.data(), name.size());
+    XXH64_update(state, whole.data<float>(), whole.bytes());
+  }
+  const uint64_t digest = XXH64_digest(state);
+  XXH64_freeState(state);
+  return hex(digest);
+}
+
+}  // namespace tessera::beit3

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "beit3/data/prefetcher.h"
+#include "beit3/pretrain/objective.h"
+#include "nn/optim/adamw.h"
+
+namespace tessera::beit3 {
+
+class Vqkd;
+
+/// What one step did.
+struct StepReport {
+  int64_t step = 0;  ///< steps done, this one included
+  double loss = 0, lr = 0, grad_norm = 0;
+  PartResult image, text, pair_text, pair_image;
+  int64_t sequences = 0, rows = 0;  ///< samples and tokens of the step
+  double seconds = 0;
+  bool finite = true;  ///< false: the update was skipped
+};
+
+/// A pretraining run in memory: model, optimizer, data, step. Deterministic: the state after n
+/// steps is a function of recipe, data and tokenizers, not of threads or of where it was resumed.
+class PretrainTrainer {
+ public:
+  /// Opens everything that the recipe names, and initialises the model. The sizes of the
+  /// vocabularies come from the tokenizers. Throws ValueError, IoError, StateError.
+  explicit PretrainTrainer(const PretrainRecipe& recipe);
+  ~PretrainTrainer();
+
+  const PretrainRecipe& recipe() const { return recipe_; }
+  PretrainModel& model() { return model_; }
+  const PretrainData& data() const { return *data_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const Vqkd& image_tokenizer() const { return *image_tokenizer_; }
+  int64_t step() const { return step_; }
+
+  /// One optimizer step over the next batch.
+  StepReport run_step();
+
+  /// Writes parameters, optimizer, step and the identities of recipe, data and tokenizers, in one
+  /// safetensors file, atomically.
+  void save(const std::filesystem::path& path) const;
+  /// Goes on where `save` left off. Throws StateError with the full difference if the file belongs
+  /// to another model, tokenizer or data; nothing is changed then.
+  void load(const std::filesystem::path& path);
+
+  /// xxHash64 of all parameters, as 16 hex digits: two equal runs print the same.
+  std::string parameter_hash() const;
+
+ private:
+  std::vector<int64_t> codes_of(const PretrainBatch& batch) const;
+  void prepare_code_weights();
+  void restart_prefetch();
+
+  PretrainRecipe recipe_;
+  Tokenizer tokenizer_;
+  std::unique_ptr<Vqkd> image_tokenizer_;
+  uint64_t image_tokenizer_hash_ = 0;
+  std::unique_ptr<PretrainData> data_;
+  PretrainModel model_;
+  std::unique_ptr<nn::AdamW> optimizer_;
+  std::vector<float> code_weight_;
+  int64_t step_ = 0;
+  std::unique_ptr<Prefetcher<PretrainBatch>> prefetch_;  // last: its threads use the above
+};
+
+/// Loads what a checkpoint holds besides the optimizer: for evaluation and for showing.
+struct LoadedModel {
+  PretrainRecipe recipe;
+  PretrainModel model;
+  int64_t step = 0;
+  std::string text_tokenizer_hash, image_tokenizer_hash;
+};
+LoadedModel load_pretrained(const std::filesystem::path& checkpoint);
+
+}  // namespace tessera::beit3

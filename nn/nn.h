@@ -1,0 +1,23 @@
+#pragma once
+
+/// Everything a program that builds and trains models needs.
+#include "autograd/autograd.h"
+#include "nn/attention.h"
+#include "nn/dropout.h"
+#include "nn/embedding.h"
+#include "nn/feed_forward.h"
+#include "nn/init.h"
+#include "nn/io/atomic_file.h"
+#include "nn/io/safetensors.h"
+#include "nn/layer_norm.h"
+#include "nn/linear.h"
+#include "nn/module.h"
+#include "nn/optim/adamw.h"
+#include "nn/optim/clip.h"
+#include "nn/optim/ema.h"
+#include "nn/optim/param_groups.h"
+#include "nn/optim/schedule.h"
+#include "nn/patch_embed.h"
+#include "nn/state_dict.h"
+#include "tensor/generator.h"
+#include "tensor/ops/ops.h"

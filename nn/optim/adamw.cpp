@@ -1,0 +1,197 @@
+#include "nn/optim/adamw.h"
+
+#include <map>
+#include <set>
+
+#include "autograd/autograd.h"
+#include "tensor/ops/cast.h"
+#include "tensor/ops/creation.h"
+#include "tensor/ops/elementwise.h"
+#include "tensor/ops/shape_ops.h"
+#include "tensor/ops/update.h"
+
+namespace tessera::nn {
+
+namespace {
+
+void check_settings(const AdamWSettings& s) {
+  auto in_unit = [](std::string_view name, double x) {
+    check<ValueError>(x >= 0 && x < 1, "adamw: {} is {}, but must be in [0, 1)", name, x);
+  };
+  in_unit("beta1", s.beta1);
+  in_unit("beta2", s.beta2);
+  in_unit("average_decay", s.average_decay);
+  check<ValueError>(s.lr >= 0, "adamw: lr is {}, but must not be negative", s.lr);
+  check<ValueError>(s.eps >= 0, "adamw: eps is {}, but must not be negative", s.eps);
+  check<ValueError>(s.max_grad_norm >= 0,
+                    "adamw: max_grad_norm is {}, but must be positive, or 0 for no clipping",
+                    s.max_grad_norm);
+}
+
+/// The rows of `whole` that a field publishes.
+Tensor rows_of(const Tensor& whole, const Field& field) {
+  return field.whole() ? whole : slice(whole, 0, field.begin, field.end);
+}
+
+std::vector<ParamGroup> one_group(NamedParameters parameters, double weight_decay) {
+  std::vector<ParamGroup> groups(1);
+  groups[0].name = "all";
+  std::erase_if(parameters, [](const NamedParameter& p) { return !p.tensor.tracked(); });
+  groups[0].parameters = std::move(parameters);
+  groups[0].weight_decay = weight_decay;
+  return groups;
+}
+
+}  // namespace
+
+AdamW::AdamW(NamedParameters parameters, const AdamWSettings& settings)
+    : AdamW(one_group(std::move(parameters), settings.weight_decay), settings) {}
+
+AdamW::AdamW(std::vector<ParamGroup> groups, const AdamWSettings& settings)
+    : groups_(std::move(groups)), settings_(settings) {
+  check_settings(settings);
+  std::set<const AutogradMeta*> leaves;
+  std::set<std::string_view> names;
+  const NamedParameter* first = nullptr;
+  for (const ParamGroup& group : groups_) {
+    for (const NamedParameter& p : group.parameters) {
+      const Tensor& x = p.tensor;
+      check<StateError>(x.defined() && x.tracked() && x.meta()->is_leaf(),
+                        "adamw: parameter \"{}\" is no leaf; mark it with requires_grad, or leave "
+                        "it out",
+                        p.name);
+      check<DTypeError>(x.dtype() == DType::f32 || x.dtype() == DType::f64,
+                        "adamw: parameter \"{}\" is {}, but must be f32 or f64", p.name, x.dtype());
+      if (first == nullptr) first = &p;
+      check<DTypeError>(x.dtype() == first->tensor.dtype(),
+                        "adamw: parameter \"{}\" is {}, but \"{}\" is {}", p.name, x.dtype(),
+                        first->name, first->tensor.dtype());
+      check<StateError>(leaves.insert(x.meta()).second && names.insert(p.name).second,
+                        "adamw: parameter \"{}\" was given twice", p.name);
+      slots_.push_back({&p, &group, {}, {}, {}, 0});
+    }
+  }
+}
+
+/// States begin at the first step, on the device where the parameter is by then.
+void AdamW::prepare(Slot& slot) const {
+  const Tensor& x = slot.parameter->tensor;
+  if (!slot.m.defined()) {
+    slot.m = zeros(x.shape(), x.options());
+    slot.v = zeros(x.shape(), x.options());
+    if (settings_.average_decay > 0) slot.average = tessera::clone(x.detach());
+  }
+  check<DeviceError>(slot.m.device() == x.device(),
+                     "adamw: parameter \"{}\" is on {}, but its state on {}; move a module before "
+                     "its first step",
+                     slot.parameter->name, x.device(), slot.m.device());
+}
+
+StepReport AdamW::step() {
+  const NoGrad guard;
+  StepReport report;
+  std::vector<Slot*> ready;
+  Tensors grads;
+  for (Slot& slot : slots_) {
+    const Tensor g = slot.parameter->tensor.grad();
+    if (!g.defined()) {
+      check<StateError>(settings_.missing_grad == MissingGrad::skip,
+                        "adamw: parameter \"{}\" has no gradient; was backward() called?",
+                        slot.parameter->name);
+      ++report.skipped;
+      continue;
+    }
+    ready.push_back(&slot);
+    grads.push_back(g.detach());
+  }
+  if (ready.empty()) return report;
+  for (Slot* slot : ready) prepare(*slot);
+
+  Tensor scale;
+  if (settings_.max_grad_norm > 0) {
+    report.grad_norm = global_norm(grads);
+    scale = clip_scale(report.grad_norm, settings_.max_grad_norm);
+  }
+  std::map<int64_t, std::vector<AdamWItem>> by_step;
+  for (size_t i = 0; i < ready.size(); ++i) {
+    Slot& slot = *ready[i];
+    by_step[++slot.step].push_back({.param = slot.parameter->tensor,
+                                    .grad = grads[i],
+                                    .m = slot.m,
+                                    .v = slot.v,
+                                    .average = slot.average,
+                                    .lr = settings_.lr * slot.group->lr_scale,
+                                    .weight_decay = slot.group->weight_decay});
+  }
+  for (const auto& [step, items] : by_step) {
+    adamw_update(items, {.beta1 = settings_.beta1,
+                         .beta2 = settings_.beta2,
+                         .eps = settings_.eps,
+                         .step = step,
+                         .average_decay = settings_.average_decay,
+                         .grad_scale = scale});
+  }
+  report.updated = static_cast<int64_t>(ready.size());
+  return report;
+}
+
+void AdamW::zero_grad() const {
+  for (const Slot& slot : slots_) tessera::zero_grad(slot.parameter->tensor);
+}
+
+template <class F>
+void AdamW::for_each_name(F f) const {
+  for (Slot& slot : slots_) {
+    prepare(slot);
+    const NamedParameter& p = *slot.parameter;
+    if (p.slices.empty()) {
+      f(slot, Field{p.name, FieldKind::parameter, p.tensor, 0, -1});
+    } else {
+      for (const Field& field : p.slices) f(slot, field);
+    }
+  }
+}
+
+StateDict AdamW::state() const {
+  StateDict state;
+  for_each_name([&](Slot& slot, const Field& field) {
+    state.emplace("m." + field.name, rows_of(slot.m, field));
+    state.emplace("v." + field.name, rows_of(slot.v, field));
+    state.emplace("step." + field.name,
+                  full({}, static_cast<double>(slot.step), {.dtype = DType::i64}));
+    if (slot.average.defined()) {
+      state.emplace("average." + field.name, rows_of(slot.average, field));
+    }
+  });
+  return state;
+}
+
+void AdamW::load(const StateDict& saved) {
+  const StateDict target = state();
+  // Rows of one parameter are updated together: their counts must be one.
+  std::map<const Slot*, int64_t> steps;
+  for_each_name([&](Slot& slot, const Field& field) {
+    const auto found = saved.find("step." + field.name);
+    if (found == saved.end() || found->second.numel() != 1) return;  // the report will say so
+    const int64_t step = found->second.item<int64_t>();
+    check<StateError>(step >= 0, "adamw: step of \"{}\" is {}, but must not be negative",
+                      field.name, step);
+    check<StateError>(steps.emplace(&slot, step).first->second == step,
+                      "adamw: rows \"{}\" of one parameter have {} steps, but \"{}\" {}",
+                      field.name, step, slot.parameter->name, steps[&slot]);
+  });
+  load_state(target, saved, "adamw");
+  for (Slot& slot : slots_) slot.step = steps.at(&slot);
+}
+
+StateDict AdamW::averages() const {
+  check<StateError>(settings_.average_decay > 0,
+                    "adamw: no averages are kept; set average_decay to keep them");
+  StateDict state;
+  for_each_name([&](Slot& slot, const Field& field) {
+    state.emplace(field.name, rows_of(slot.average, field));
+  });
+  return state;
+}
+
+}  // namespace tessera::nn

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/base/view.h"
+
+/// Parameters of kernels: plain structs, passed by value or as spans of host memory.
+namespace tessera {
+
+/// One matrix product, c = a b (+ bias) (+ c).
+///
+/// a     (M, K)  one of the two strides is 1 (the other way round it is a transposed matrix)
+/// b     (K, N)  likewise
+/// c     (M, N)  row view; overlaps no input
+/// bias  (N)     added to every row; may be absent
+struct Product {
+  ConstView a, b;
+  View c;
+  ConstView bias;
+  bool accumulate = false;  ///< add to c instead of replacing it
+};
+
+/// The parameters of one range of rows in a grouped layer norm: rows from the previous group's end
+/// (0 for the first) up to `row_end`.
+struct NormGroup {
+  int64_t row_end = 0;
+  ConstView gamma, beta;  // (C)
+};
+
+/// Where the gradients of one group's parameters go. Absent: not wanted.
+struct NormGroupGrad {
+  View dgamma, dbeta;  // (C)
+  bool accumulate_gamma = false, accumulate_beta = false;  ///< add instead of replacing
+};
+
+/// One sequence of an attention: up to two ranges of rows, [begin, end) each. The second may be
+/// empty. The last `unseen` rows of the sequence see the others, but nobody (they included) sees
+/// them: this is what the reference's padded positions do.
+struct Segment {
+  int64_t begin0 = 0, end0 = 0, begin1 = 0, end1 = 0;
+  int64_t unseen = 0;
+
+  int64_t length() const { return (end0 - begin0) + (end1 - begin1); }
+  int64_t keys() const { return length() - unseen; }
+};
+
+/// Who sees whom in a sequence. full: everybody everybody. prefix: rows of the first range see the
+/// first range; rows of the second see the first range and, of the second, those up to themselves.
+enum class AttentionRule : uint8_t { full, prefix };
+
+struct AttentionArgs {
+  std::span<const Segment> segments;
+  AttentionRule rule = AttentionRule::full;
+  double scale = 1;  ///< of q k^T, usually 1 / sqrt(D)
+};
+
+struct CrossEntropyArgs {
+  int64_t ignore_index = -100;  ///< rows with this label have loss 0 and gradient 0
+  double smoothing = 0;         ///< mass spread evenly over all classes
+};
+
+/// One tensor of an AdamW step.
+struct AdamWTensor {
+  View param;      // f32 or f64, contiguous, any shape; the others alike
+  ConstView grad;
+  View m, v;       // first and second moment
+  View average;    // moving average of the parameter; may be absent
+  double lr = 0, weight_decay = 0;
+};
+
+struct AdamWArgs {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  int64_t step = 1;            ///< counts from 1, for the bias corrections
+  double average_decay = 0;    ///< average = decay * average + (1 - decay) * param
+  ConstView grad_scale;        ///< scalar f32 or f64: gradients are multiplied by it; may be absent
+};
+
+/// Bytes that a device's allocator holds.
+struct MemoryStats {
+  size_t live_bytes = 0;    ///< in use now
+  size_t peak_bytes = 0;    ///< the most that was ever in use since the last reset
+  size_t cached_bytes = 0;  ///< kept for reuse
+  int64_t system_allocations = 0;  ///< times memory was asked from the system
+};
+
+}  // namespace tessera

@@ -1,0 +1,154 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/cli/program.h"
+
+namespace tessera::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// An error is one line that begins with the program's name.
+void expect_error(const Outcome& outcome, int code, const std::string& part) {
+  EXPECT_EQ(outcome.code, code) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr(part));
+  const size_t last = outcome.err.rfind("beit3: ");
+  ASSERT_NE(last, std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin() + static_cast<std::ptrdiff_t>(last), outcome.err.end(),
+                       '\n'),
+            1)
+      << outcome.err;
+}
+
+TEST(Help, ExplainsEveryCommand) {
+  const std::string root = run_beit3("help").out;
+  for (const std::string command :
+       {"data", "data synth", "data check", "data show", "tok", "tok train", "tok encode",
+        "tok decode", "tok info", "vq", "vq train", "vq encode", "vq recon", "vq usage", "pretrain",
+        "resume", "eval", "fill", "inspect", "gradcheck", "parity", "parity run", "config",
+        "config show", "doctor"}) {
+    const Outcome by_word = run_beit3("help " + command);
+    EXPECT_EQ(by_word.code, 0) << command;
+    EXPECT_THAT(by_word.out, HasSubstr("usage: beit3 " + command)) << command;
+    EXPECT_EQ(run_beit3(command + " --help").out, by_word.out) << command;
+    EXPECT_THAT(root, HasSubstr("  " + command.substr(0, command.find(' ')))) << command;
+    const bool has_children = by_word.out.find("\ncommands:\n") != std::string::npos;
+    EXPECT_TRUE(has_children || by_word.out.find("\nexamples:\n") != std::string::npos) << command;
+    for (size_t at = 0, end = 0; at < by_word.out.size(); at = end + 1) {
+      end = by_word.out.find('\n', at);
+      EXPECT_LE(end - at, 101u) << by_word.out.substr(at, end - at);
+    }
+  }
+  EXPECT_THAT(run_beit3("help exit-codes").out, HasSubstr("75"));
+  EXPECT_EQ(run_beit3("").out, root);
+}
+
+TEST(Mistakes, AreErrorsWithASuggestion) {
+  expect_error(run_beit3("pretrian"), 2, "did you mean \"pretrain\"?");
+  expect_error(run_beit3("data sinth x"), 2, "did you mean \"synth\"?");
+  expect_error(run_beit3("data synth x --tran 3"), 2, "did you mean --train?");
+  expect_error(run_beit3("config show --train.step 3"), 2, "did you mean --train.steps?");
+  expect_error(run_beit3("data synth x --train many"), 2, "--train");
+  expect_error(run_beit3("data synth"), 2, "DIR");
+  expect_error(run_beit3("help nonsense-word"), 2, "nonsense-word");
+  expect_error(run_beit3("gradcheck --op sofmax"), 2, "did you mean \"softmax\"?");
+  expect_error(run_beit3("config show --preset naon"), 2, "nano");
+  expect_error(run_beit3("config show --dtype f16"), 2, "f32 or bf16");
+  expect_error(run_beit3("doctor --isa sse9"), 2, "sse9");
+}
+
+TEST(Data, IsDrawnCheckedAndShown) {
+  const TemporaryFolder folder;
+  const std::string world = folder / "world";
+  const std::string draw = "data synth " + world + " --train 8 --heldout 4 --texts 6 --seed 3";
+  EXPECT_EQ(run_beit3(draw).code, 0);
+  EXPECT_THAT(run_beit3(draw).err, HasSubstr("already"));
+  const Outcome checked = run_beit3("data check " + world);
+  EXPECT_EQ(checked.code, 0) << checked.out;
+  EXPECT_THAT(checked.out, HasSubstr("8"));
+  const Outcome shown = run_beit3("data show " + world + " --split heldout --out " + folder / "s.png");
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_EQ(std::count(shown.out.begin(), shown.out.end(), '\n'), 4);
+  EXPECT_THAT(read_text(folder / "s.png"), StartsWith("\x89PNG"));
+
+  write_text(world + "/images/000002.png", "no picture");
+  const Outcome broken = run_beit3("data check " + world);
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_THAT(broken.out, HasSubstr("000002.png"));
+  expect_error(run_beit3("data check " + folder / "absent"), 3, "absent");
+  expect_error(run_beit3("data check " + world + " > /dev/full"), 3, "standard output");
+}
+
+TEST(Tok, TrainsEncodesAndDecodes) {
+  const TemporaryFolder folder;
+  const std::string model = folder / "text.model";
+  std::string text;
+  for (const char* size : {"small", "large"}) {
+    for (const char* colour : {"red", "green", "blue"}) {
+      text += std::string("a ") + size + " " + colour + " circle on a grey background\n";
+    }
+  }
+  write_text(folder / "texts.txt", text);
+  const Outcome trained = run_beit3("tok train --words --vocab-size 60 --out " + model + " " +
+                                    folder / "texts.txt");
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(trained.out, "");
+  const Outcome ids = run_beit3("tok encode " + model + " 'a red circle'");
+  EXPECT_EQ(ids.code, 0);
+  EXPECT_EQ(run_beit3("tok decode " + model + " " + ids.out).out, "a red circle\n");
+  EXPECT_EQ(run_beit3("tok encode " + model + " < " + folder / "texts.txt" + " | \"$BEIT3_PROGRAM\"" +
+                      " tok decode " + model)
+                .out,
+            text);
+  EXPECT_THAT(run_beit3("tok info " + model + " --pieces").out, HasSubstr("<mask>"));
+  expect_error(run_beit3("tok decode " + model + " 9999"), 2, "9999");
+  expect_error(run_beit3("tok train --out " + model + " " + folder / "texts.txt"), 2, "8000");
+  expect_error(run_beit3("tok info " + folder / "texts.txt"), 3, "texts.txt");
+}
+
+TEST(Config, IsShownReadBackAndChecked) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "c.toml";
+  const Outcome shown = run_beit3("config show --preset micro --steps 77 --data.texts 'a \"b\".txt'");
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  write_text(file, shown.out);
+  EXPECT_EQ(run_beit3("config show --config " + file).out, shown.out);
+  EXPECT_THAT(run_beit3("config show --config " + file + " --steps 5").out,
+              HasSubstr("\nsteps = 5 "));
+  write_text(file, "[train]\nsteps = 5\nimagse = 4\n");
+  expect_error(run_beit3("config show --config " + file), 2, "c.toml:3: ");
+  expect_error(run_beit3("config show --config " + file), 2, "did you mean \"train.images\"?");
+  write_text(file, "[train]\nsteps = \"5\"\n");
+  expect_error(run_beit3("config show --config " + file), 2, "expected a whole number");
+  write_text(file, "[train\n");
+  expect_error(run_beit3("config show --config " + file), 2, "c.toml:1: ");
+  expect_error(run_beit3("config show --config " + folder / "absent.toml"), 3, "absent.toml");
+}
+
+TEST(Machine, IsDescribed) {
+  const Outcome outcome = run_beit3("doctor --isa portable --threads 1");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("portable"));
+  EXPECT_THAT(outcome.out, HasSubstr("OpenBLAS"));
+  EXPECT_THAT(run_beit3("--version").out, StartsWith("beit3 "));
+}
+
+TEST(Gradcheck, PassesForEveryOp) {
+  const Outcome outcome = run_beit3("gradcheck --order 1");
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_THAT(outcome.out, HasSubstr(" right, 0 wrong\n"));
+}
+
+TEST(Inspect, RefusesWhatIsNoModel) {
+  const TemporaryFolder folder;
+  write_text(folder / "x.safetensors", "nothing of the kind");
+  expect_error(run_beit3("inspect " + folder / "x.safetensors"), 3, "x.safetensors");
+  expect_error(run_beit3("inspect " + folder / "absent"), 3, "absent");
+  expect_error(run_beit3("parity run " + folder / "absent"), 3, "absent");
+}
+
+}  // namespace
+}  // namespace tessera::testing

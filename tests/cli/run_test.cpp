@@ -1,0 +1,143 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tests/cli/program.h"
+
+namespace tessera::testing {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// A small world, its tokenizers, and flags of a run that takes a second.
+class Run : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder = new TemporaryFolder;
+    const std::string world = *folder / "world";
+    ASSERT_EQ(run_beit3("data synth " + world + " --train 40 --heldout 12 --texts 40").code, 0);
+    ASSERT_EQ(run_beit3("tok train --words --vocab-size 100 --out " + *folder / "text.model" + " " +
+                        world + " " + world + "/texts.txt")
+                  .code,
+              0);
+    const Outcome vq = run_beit3("vq train --data " + world + " --out " + *folder / "image.vq" +
+                                 " --steps 4 --codes 16");
+    ASSERT_TRUE(vq.code == 0 || vq.code == 8) << vq.err;
+    flags = " --data.images " + world + " --data.pairs " + world + " --data.texts " + world +
+            "/texts.txt --data.held_out " + world + " --tokenizer.text " + *folder / "text.model" +
+            " --tokenizer.image " + *folder / "image.vq" +
+            " --model.width 16 --model.layers 1 --model.heads 2 --model.ffn 32 --train.images 2"
+            " --train.texts 2 --train.pairs 2 --steps 8 --log.every 2 --optim.warmup 2 ";
+  }
+  static void TearDownTestSuite() { delete folder; }
+
+  static std::string pretrain(const std::string& name, const std::string& more = "") {
+    return "pretrain --out " + *folder / name + flags + more;
+  }
+  /// What the last line says about all parameters.
+  static std::string hash_of(const Outcome& outcome) {
+    const size_t at = outcome.err.rfind("(parameters ");
+    return at == std::string::npos ? outcome.err : outcome.err.substr(at);
+  }
+
+  static TemporaryFolder* folder;
+  static std::string flags;
+};
+TemporaryFolder* Run::folder = nullptr;
+std::string Run::flags;
+
+TEST_F(Run, TrainsEvaluatesAndShows) {
+  const Outcome dry = run_beit3(pretrain("whole", "--dry-run"));
+  EXPECT_EQ(dry.code, 0) << dry.err;
+  EXPECT_FALSE(std::filesystem::exists(*folder / "whole"));
+  const Outcome trained = run_beit3(pretrain("whole"));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_THAT(trained.out, HasSubstr("masked patches"));
+  const std::string metrics = read_text(*folder / "whole/metrics.jsonl");
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 5);  // 4 lines and an evaluation
+  EXPECT_THAT(read_text(*folder / "whole/sheets/00000008.png"), StartsWith("\x89PNG"));
+
+  const Outcome evaluated = run_beit3("eval " + *folder / "whole" + " --json --samples 6");
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+  EXPECT_THAT(evaluated.out, StartsWith("{"));
+  EXPECT_THAT(evaluated.out, EndsWith("}\n"));
+  const Outcome filled =
+      run_beit3("fill " + *folder / "whole" + " --count 2 --sheet " + *folder / "f.png");
+  EXPECT_EQ(filled.code, 0) << filled.err;
+  EXPECT_THAT(filled.out, HasSubstr("wrong picture"));
+  EXPECT_THAT(read_text(*folder / "f.png"), StartsWith("\x89PNG"));
+  const Outcome answer = run_beit3("fill " + *folder / "whole" + " --image " + *folder / "world" +
+                                   "/images/000041.png --text 'a [?] circle'");
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_THAT(answer.out, EndsWith("circle\n"));
+  EXPECT_EQ(run_beit3("fill " + *folder / "whole" + " --text 'a circle'").code, 2);
+  EXPECT_THAT(run_beit3("inspect " + *folder / "whole").out, HasSubstr("00000008.safetensors"));
+  EXPECT_THAT(run_beit3("inspect " + *folder / "whole/checkpoints/00000008.safetensors").out,
+              HasSubstr("mlm_head"));
+
+  const Outcome again = run_beit3(pretrain("whole"));
+  EXPECT_EQ(again.code, 3);
+  EXPECT_THAT(again.err, HasSubstr("beit3 resume"));
+  EXPECT_THAT(run_beit3("resume " + *folder / "whole").err, HasSubstr("complete"));
+}
+
+TEST_F(Run, ResumesBitForBit) {
+  const Outcome whole = run_beit3(pretrain("unbroken"));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const Outcome part = run_beit3(pretrain("parts", "--max-steps 3"));
+  ASSERT_EQ(part.code, 0) << part.err;
+  EXPECT_THAT(part.err, HasSubstr("beit3 resume"));
+  EXPECT_EQ(run_beit3("resume " + *folder / "parts" + " --max-steps 2 --threads 1").code, 0);
+  const Outcome rest = run_beit3("resume " + *folder / "parts");
+  EXPECT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(hash_of(rest), hash_of(whole));
+}
+
+TEST_F(Run, SavesWhenInterrupted) {
+  const std::string command = pretrain("stopped", "--steps 100000");
+  const Outcome stopped = run_beit3(command, "timeout -s INT 4");
+  EXPECT_TRUE(stopped.code == 75 || stopped.code == 124) << stopped.code << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("saved; go on with: beit3 resume"));
+  EXPECT_FALSE(std::filesystem::is_empty(*folder / "stopped/checkpoints"));
+  const Outcome resumed = run_beit3("resume " + *folder / "stopped" + " --max-steps 1");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
+TEST_F(Run, PassesOverADamagedCheckpoint) {
+  ASSERT_EQ(run_beit3(pretrain("damaged", "--log.save_every 2 --max-steps 4")).code, 0);
+  const std::string newest = *folder / "damaged/checkpoints/00000004.safetensors";
+  std::filesystem::resize_file(newest, std::filesystem::file_size(newest) / 2);
+  const Outcome resumed = run_beit3("resume " + *folder / "damaged");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("cannot use"));
+  EXPECT_EQ(run_beit3("eval " + *folder / "damaged" + " --samples 2").code, 0);
+}
+
+TEST_F(Run, RefusesWhatDoesNotFit) {
+  const Outcome missing = run_beit3(pretrain("bad", "--data.images " + *folder / "nowhere"));
+  EXPECT_EQ(missing.code, 3);
+  EXPECT_THAT(missing.err, HasSubstr("nowhere"));
+  EXPECT_FALSE(std::filesystem::exists(*folder / "bad"));  // the next try is not in the way
+  EXPECT_EQ(run_beit3(pretrain("bad", "--model.patch 16")).code, 2);
+}
+
+TEST_F(Run, UsesTheImageTokenizer) {
+  const std::string vq = *folder / "image.vq", world = *folder / "world";
+  const Outcome usage = run_beit3("vq usage " + vq + " --data " + world);
+  EXPECT_TRUE(usage.code == 0 || usage.code == 8) << usage.err;
+  EXPECT_THAT(usage.out, HasSubstr("perplexity"));
+  EXPECT_EQ(run_beit3("vq recon " + vq + " --data " + world + " --out " + *folder / "r.png").code, 0);
+  EXPECT_THAT(read_text(*folder / "r.png"), StartsWith("\x89PNG"));
+  const Outcome codes = run_beit3("vq encode " + vq + " " + world + "/images/000000.png");
+  EXPECT_EQ(codes.code, 0) << codes.err;
+  EXPECT_EQ(std::count(codes.out.begin(), codes.out.end(), '\n'), 1);
+  EXPECT_EQ(run_beit3("vq train --data " + *folder / "nowhere" + " --out " + *folder / "x.vq").code,
+            3);
+}
+
+}  // namespace
+}  // namespace tessera::testing
