@@ -15,11 +15,8 @@ std::atomic<uint64_t> next_number{1};
 struct Graveyard {
   std::vector<std::shared_ptr<Node>> nodes;
   Tensors tensors;
-  bool draining = false;
 
   void drain() {
-    if (draining) return;
-    draining = true;
     while (!nodes.empty() || !tensors.empty()) {
       if (!nodes.empty()) {
         const std::shared_ptr<Node> node = std::move(nodes.back());
@@ -29,14 +26,34 @@ struct Graveyard {
         tensors.pop_back();
       }
     }
-    draining = false;
   }
 };
 
-Graveyard& graveyard() {
-  static thread_local Graveyard instance;
-  return instance;
-}
+/// The queue of the outermost destructor that is running on this thread. A plain pointer, because
+/// static tensors are destroyed after the main thread's other thread_local objects.
+thread_local Graveyard* open_yard = nullptr;
+
+/// Lives while something is destroyed; the outermost one brings the queue, and drains it at its
+/// end.
+class Burial {
+ public:
+  Burial() : outermost_(open_yard == nullptr) {
+    if (outermost_) open_yard = &own_;
+  }
+  ~Burial() {
+    if (!outermost_) return;
+    own_.drain();
+    open_yard = nullptr;
+  }
+  Burial(const Burial&) = delete;
+  Burial& operator=(const Burial&) = delete;
+
+  Graveyard* operator->() const { return open_yard; }
+
+ private:
+  Graveyard own_;
+  bool outermost_;
+};
 
 SavedTensor save(const Tensor& x) { return {x, x.storage(), x.storage()->version()}; }
 
@@ -44,37 +61,36 @@ SavedTensor save(const Tensor& x) { return {x, x.storage(), x.storage()->version
 
 void destroy_later(std::shared_ptr<Node> node) {
   if (!node) return;
-  graveyard().nodes.push_back(std::move(node));
-  graveyard().drain();
+  const Burial burial;
+  burial->nodes.push_back(std::move(node));
 }
 
 void destroy_later(Tensor tensor) {
   if (!tensor.defined()) return;
-  graveyard().tensors.push_back(std::move(tensor));
-  graveyard().drain();
+  const Burial burial;
+  burial->tensors.push_back(std::move(tensor));
 }
 
 void Node::release() {
-  Graveyard& yard = graveyard();
+  const Burial burial;
   for (SavedTensor& s : saved_inputs) {
-    if (s.tensor.defined()) yard.tensors.push_back(std::move(s.tensor));
+    if (s.tensor.defined()) burial->tensors.push_back(std::move(s.tensor));
   }
   for (SavedTensor& s : saved_outputs) {
-    if (s.tensor.defined()) yard.tensors.push_back(std::move(s.tensor));
+    if (s.tensor.defined()) burial->tensors.push_back(std::move(s.tensor));
   }
-  for (Tensor& s : statistics) yard.tensors.push_back(std::move(s));
+  for (Tensor& s : statistics) burial->tensors.push_back(std::move(s));
   saved_inputs.clear();
   saved_outputs.clear();
   statistics.clear();
   op.reset();  // an op may hold tensors (indices, labels)
   released = true;
-  yard.drain();
 }
 
 Node::~Node() {
-  Graveyard& yard = graveyard();
+  const Burial burial;
   for (Edge& edge : edges) {
-    if (edge.node) yard.nodes.push_back(std::move(edge.node));
+    if (edge.node) burial->nodes.push_back(std::move(edge.node));
   }
   edges.clear();
   release();

@@ -51,7 +51,8 @@ void adamw_chunk(const AdamWTensor& t, const AdamWArgs& a, T grad_scale, int64_t
   const T* grad = t.grad.as<T>();
   T *m = t.m.as<T>(), *v = t.v.as<T>();
   for (int64_t i = begin; i < end; ++i) {
-    const T g = grad[i] * grad_scale;
+    // Clipping a norm that is not finite gives 0, and 0 times infinity is no number.
+    const T g = grad_scale == 0 ? T(0) : grad[i] * grad_scale;
     m[i] = b1 * m[i] + c1 * g;
     v[i] = b2 * v[i] + c2 * g * g;
     p[i] = p[i] * keep - rate * m[i] / (std::sqrt(v[i]) * root + eps);

@@ -28,16 +28,14 @@ const Command* child(const Command& command, std::string_view name) {
   std::vector<std::string> known;
   for (const Command& c : place.command->children) known.push_back(c.name);
   const std::string near = nearest_word(word, known);
-  fail<UsageError>("\"{}\" is no command of {}; {}", word, place.path,
-                   near.empty() ? "see: " + place.path + " --help"
-                                : "did you mean \"" + near + "\"?");
+  fail<UsageError>(
+      "\"{}\" is no command of {}; {}", word, place.path,
+      near.empty() ? "see: " + place.path + " --help" : "did you mean \"" + near + "\"?");
 }
 
 bool is_help(std::string_view word) { return word == "--help" || word == "-h"; }
 
-bool looks_like_flag(std::string_view word) {
-  return word.size() > 2 && word.substr(0, 2) == "--";
-}
+bool looks_like_flag(std::string_view word) { return word.size() > 2 && word.substr(0, 2) == "--"; }
 
 /// Says which flag is unknown, and which is near, before anything else is complained about.
 void refuse_unknown_flags(const Place& place, const std::vector<std::string>& arguments) {
@@ -51,9 +49,9 @@ void refuse_unknown_flags(const Place& place, const std::vector<std::string>& ar
     const std::string flag = argument.substr(0, argument.find('='));
     if (std::find(known.begin(), known.end(), flag) != known.end()) continue;
     const std::string near = nearest_word(flag, known);
-    fail<UsageError>("{} is no flag of {}; {}", flag, place.path,
-                     near.empty() ? "see: " + place.path + " --help"
-                                  : "did you mean " + near + "?");
+    fail<UsageError>(
+        "{} is no flag of {}; {}", flag, place.path,
+        near.empty() ? "see: " + place.path + " --help" : "did you mean " + near + "?");
   }
 }
 
@@ -78,9 +76,13 @@ void add_option(CLI::App& app, const Option& option) {
 std::string value_name(const Option& option) {
   if (!option.value.empty()) return option.value;
   switch (option.target.index()) {
-    case 1: case 2: return "N";
-    case 3: return "X";
-    default: return "TEXT";
+    case 1:
+    case 2:
+      return "N";
+    case 3:
+      return "X";
+    default:
+      return "TEXT";
   }
 }
 
@@ -187,7 +189,7 @@ int run_command_line(const Command& root, const std::vector<std::string>& argume
   check<UsageError>(place.command->run != nullptr, "{} needs a command; see: {} --help", place.path,
                     place.path);
   refuse_unknown_flags(place, rest);
-  const std::string words = place.path.substr(root.name.size() + 1);
+  const std::string words = place.path.substr(std::min(root.name.size() + 1, place.path.size()));
   CLI::App app;
   app.set_help_flag();
   for (const Option& option : place.command->options) add_option(app, option);

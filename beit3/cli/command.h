@@ -28,7 +28,7 @@ struct Option {
 /// A command says once what it takes; parsing, checks and help come from that.
 struct Command {
   std::string name;
-  std::string summary;    ///< a line for lists
+  std::string summary;     ///< a line for lists
   std::string notes = {};  ///< what help says below the options: rules, examples
   std::vector<Option> options = {};
   std::vector<Command> children = {};

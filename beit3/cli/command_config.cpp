@@ -11,11 +11,12 @@ Command config_command() {
   auto o = std::make_shared<RecipeOptions>();
   Command show{.name = "show",
                .summary = "print the configuration that pretrain would use",
-               .notes = "It can be kept in a file, changed, and given to `beit3 pretrain "
-                        "--config`.\n\n"
-                        "examples:\n"
-                        "  beit3 config show --preset micro > my.toml\n"
-                        "  beit3 config show --config my.toml --steps 5000\n",
+               .notes =
+                   "It can be kept in a file, changed, and given to `beit3 pretrain "
+                   "--config`.\n\n"
+                   "examples:\n"
+                   "  beit3 config show --preset micro > my.toml\n"
+                   "  beit3 config show --config my.toml --steps 5000\n",
                .run = [o] {
                  const PretrainRecipe recipe = o->resolve();
                  validate(recipe);

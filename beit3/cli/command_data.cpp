@@ -54,10 +54,11 @@ Command synth_command() {
   return {
       .name = "synth",
       .summary = "draw a world: pictures of coloured shapes with exact captions",
-      .notes = "The same flags give the same bytes. A world that is there already is kept.\n\n"
-               "examples:\n"
-               "  beit3 data synth world\n"
-               "  beit3 data synth small --train 500 --heldout 100 --texts 500 --seed 7\n",
+      .notes =
+          "The same flags give the same bytes. A world that is there already is kept.\n\n"
+          "examples:\n"
+          "  beit3 data synth world\n"
+          "  beit3 data synth small --train 500 --heldout 100 --texts 500 --seed 7\n",
       .options = {{"DIR", &o->folder, "the folder to write", "", true},
                   {"--train", &o->world.train, "pictures to learn from (12000)"},
                   {"--heldout", &o->world.held_out, "others, to evaluate on (2000)"},
@@ -114,10 +115,11 @@ Command check_command() {
   auto o = std::make_shared<LookOptions>();
   Command command{.name = "check",
                   .summary = "read every picture and text of a data set once, and report",
-                  .notes = "Ends with 1 if a picture is broken.\n\n"
-                           "examples:\n"
-                           "  beit3 data check world\n"
-                           "  beit3 data check captions.jsonl --image-root photos.tar\n",
+                  .notes =
+                      "Ends with 1 if a picture is broken.\n\n"
+                      "examples:\n"
+                      "  beit3 data check world\n"
+                      "  beit3 data check captions.jsonl --image-root photos.tar\n",
                   .run = [o] { return check_data(*o); }};
   add_open_options(command.options, *o);
   command.options.push_back({"--threads", &o->threads, "threads that read; 0: one a core"});
@@ -166,9 +168,10 @@ Command show_command() {
   auto o = std::make_shared<LookOptions>();
   Command command{.name = "show",
                   .summary = "list records, and put their pictures on a sheet",
-                  .notes = "examples:\n"
-                           "  beit3 data show world\n"
-                           "  beit3 data show world --split heldout --first 100 --out heldout.png\n",
+                  .notes =
+                      "examples:\n"
+                      "  beit3 data show world\n"
+                      "  beit3 data show world --split heldout --first 100 --out heldout.png\n",
                   .run = [o] { return show_data(*o); }};
   add_open_options(command.options, *o);
   command.options.push_back({"--first", &o->first, "record to begin with (0)"});

@@ -1,10 +1,10 @@
-#include <dlfcn.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <fstream>
 #include <memory>
 #include <thread>
+
+#include <dlfcn.h>
+#include <unistd.h>
 
 #include "backends/registry.h"
 #include "beit3/cli/commands.h"
@@ -53,8 +53,8 @@ double meminfo_bytes(const std::string& field) {
 
 /// The limit of the control group, if there is one; 0: none.
 double group_limit_bytes() {
-  for (const char* path : {"/sys/fs/cgroup/memory.max",
-                           "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+  for (const char* path :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     std::ifstream file(path);
     double bytes = 0;
     if (file >> bytes && bytes > 0 && bytes < 1e15) return bytes;

@@ -56,15 +56,17 @@ Command eval_command() {
   Command command{
       .name = "eval",
       .summary = "masked accuracy a modality on held-out data, beside simple guesses",
-      .notes = "Masked words of captions are asked twice: with their own picture, and with another\n"
-               "sample's. What is right only with the right one was read off the picture.\n\n"
-               "examples:\n"
-               "  beit3 eval run\n"
-               "  beit3 eval run --samples 0 --json\n"
-               "  beit3 eval run/checkpoints/00000500.safetensors\n",
+      .notes =
+          "Masked words of captions are asked twice: with their own picture, and with another\n"
+          "sample's. What is right only with the right one was read off the picture.\n\n"
+          "examples:\n"
+          "  beit3 eval run\n"
+          "  beit3 eval run --samples 0 --json\n"
+          "  beit3 eval run/checkpoints/00000500.safetensors\n",
       .run = [o] { return eval(*o); }};
   o->run.add_to(command.options);
-  command.options.push_back({"--samples", &o->samples, "of each kind, from the front; 0: all (500)"});
+  command.options.push_back(
+      {"--samples", &o->samples, "of each kind, from the front; 0: all (500)"});
   command.options.push_back({"--seed", &o->seed, "decides the masks (1)"});
   command.options.push_back({"--json", &o->json, "as one JSON object"});
   o->machine.add_to(command.options);

@@ -100,7 +100,8 @@ int fill(const FillOptions& o) {
     return kDone;
   }
   check<UsageError>(!run.recipe.data.held_out.empty(),
-                    "{} names no held-out data; give --held-out, or --text and --image", o.run.path);
+                    "{} names no held-out data; give --held-out, or --text and --image",
+                    o.run.path);
   const HeldOut samples = first_held_out(run.recipe.data.held_out, o.count);
   const auto lexicon = lexicon_of(run.recipe.data.held_out);
   say(lexicon.empty() ? std::string("hidden: every third word")
@@ -117,16 +118,17 @@ Command fill_command() {
   Command command{
       .name = "fill",
       .summary = "complete masked words given a picture, and masked pictures",
-      .notes = "Without --text and --image: the first held-out samples, captions beside their own\n"
-               "and beside a wrong picture. A hole [?] stands for one word that is one piece.\n"
-               "Rows of the sheet: picture, masked, filled by the model, and what the image\n"
-               "tokenizer keeps of the whole picture, which is the best that could be reached.\n\n"
-               "examples:\n"
-               "  beit3 fill run\n"
-               "  beit3 fill run --image world/images/012000.png --text \"a [?] circle on a [?] "
-               "background\"\n"
-               "  beit3 fill run --image photo.jpg --sheet photo-filled.png\n"
-               "  beit3 fill run --hide size,shape,count\n",
+      .notes =
+          "Without --text and --image: the first held-out samples, captions beside their own\n"
+          "and beside a wrong picture. A hole [?] stands for one word that is one piece.\n"
+          "Rows of the sheet: picture, masked, filled by the model, and what the image\n"
+          "tokenizer keeps of the whole picture, which is the best that could be reached.\n\n"
+          "examples:\n"
+          "  beit3 fill run\n"
+          "  beit3 fill run --image world/images/012000.png --text \"a [?] circle on a [?] "
+          "background\"\n"
+          "  beit3 fill run --image photo.jpg --sheet photo-filled.png\n"
+          "  beit3 fill run --hide size,shape,count\n",
       .run = [o] { return fill(*o); }};
   o->run.add_to(command.options);
   command.options.insert(
@@ -135,8 +137,10 @@ Command fill_command() {
        {"--image", &o->image, "the picture it belongs to, or the one to fill", "FILE"},
        {"--sheet", &o->sheet, "where the sheet goes (filled.png)", "FILE.png"},
        {"--count", &o->count, "held-out samples (12)"},
-       {"--hide", &o->hide, "kinds of words hidden in captions of a drawn world "
-        "(colour,background)", "KIND,…"},
+       {"--hide", &o->hide,
+        "kinds of words hidden in captions of a drawn world "
+        "(colour,background)",
+        "KIND,…"},
        {"--seed", &o->seed, "decides the masks of pictures (1)"}});
   o->machine.add_to(command.options);
   return command;

@@ -30,8 +30,9 @@ int check_gradients(const CheckOptions& o) {
     const GradcheckReport report = gradcheck(
         c.function, c.inputs, {.order = static_cast<int>(o.order), .key = RandomKey{o.seed}});
     ++(report.ok ? passed : failed);
-    print(format("{} {}{} derivatives, worst {} of the tolerance\n", report.ok ? "ok    " : "WRONG ",
-                 padded(c.name, 24), report.cases, short_number(report.worst_error, 2)));
+    print(format("{} {}{} derivatives, worst {} of the tolerance\n",
+                 report.ok ? "ok    " : "WRONG ", padded(c.name, 24), report.cases,
+                 short_number(report.worst_error, 2)));
     if (!report.ok) print("       " + report.message + "\n");
   }
   if (passed + failed == 0) {
@@ -47,17 +48,17 @@ int check_gradients(const CheckOptions& o) {
 
 Command gradcheck_command() {
   auto o = std::make_shared<CheckOptions>();
-  Command command{
-      .name = "gradcheck",
-      .summary = "compare the derivatives of every op with differences, in f64",
-      .notes = "Ends with 1 if a derivative is wrong.\n\n"
-               "examples:\n"
-               "  beit3 gradcheck\n"
-               "  beit3 gradcheck --op layer_norm --order 3\n",
-      .options = {{"--op", &o->op, "only this one", "NAME"},
-                  {"--order", &o->order, "derivatives of orders 1 … N (2)"},
-                  {"--seed", &o->seed, "decides the points (1)"}},
-      .run = [o] { return check_gradients(*o); }};
+  Command command{.name = "gradcheck",
+                  .summary = "compare the derivatives of every op with differences, in f64",
+                  .notes =
+                      "Ends with 1 if a derivative is wrong.\n\n"
+                      "examples:\n"
+                      "  beit3 gradcheck\n"
+                      "  beit3 gradcheck --op layer_norm --order 3\n",
+                  .options = {{"--op", &o->op, "only this one", "NAME"},
+                              {"--order", &o->order, "derivatives of orders 1 … N (2)"},
+                              {"--seed", &o->seed, "decides the points (1)"}},
+                  .run = [o] { return check_gradients(*o); }};
   o->machine.add_to(command.options);
   return command;
 }

@@ -126,10 +126,11 @@ Command inspect_command() {
   auto o = std::make_shared<InspectOptions>();
   return {.name = "inspect",
           .summary = "what is in a checkpoint, an image tokenizer or a run folder",
-          .notes = "examples:\n"
-                   "  beit3 inspect run\n"
-                   "  beit3 inspect run/checkpoints/00001600.safetensors --only attn --stats\n"
-                   "  beit3 inspect image.vq\n",
+          .notes =
+              "examples:\n"
+              "  beit3 inspect run\n"
+              "  beit3 inspect run/checkpoints/00001600.safetensors --only attn --stats\n"
+              "  beit3 inspect image.vq\n",
           .options = {{"PATH", &o->path, "a safetensors file or a run folder", "", true},
                       {"--only", &o->only, "tensors with this in their names", "TEXT"},
                       {"--stats", &o->stats, "mean, deviation and extremes of each tensor"},

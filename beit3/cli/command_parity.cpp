@@ -51,11 +51,12 @@ Command parity_command() {
   Command command{
       .name = "run",
       .summary = "compare the model with recorded numbers of the official implementation",
-      .notes = "The folder holds manifest.json, the weights and a file a case. Differences are\n"
-               "shares of each tensor's largest value. Ends with 1 if a tensor differs.\n\n"
-               "examples:\n"
-               "  beit3 parity run recorded\n"
-               "  beit3 parity run recorded 'encoder-*' --all\n",
+      .notes =
+          "The folder holds manifest.json, the weights and a file a case. Differences are\n"
+          "shares of each tensor's largest value. Ends with 1 if a tensor differs.\n\n"
+          "examples:\n"
+          "  beit3 parity run recorded\n"
+          "  beit3 parity run recorded 'encoder-*' --all\n",
       .options = {{"FOLDER", &o->folder, "recorded cases", "", true},
                   {"CASE", &o->cases, "names, * stands for anything; none: all"},
                   {"--tolerance", &o->tolerance, "largest difference (2e-5)"},

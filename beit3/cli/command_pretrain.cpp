@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <memory>
 
 #include "beit3/cli/commands.h"
@@ -43,9 +44,15 @@ int pretrain(const PretrainOptions& o) {
   check<UsageError>(!o.out.empty() || o.dry_run,
                     "pretrain needs --out, the folder of the run; see: beit3 pretrain --help");
   o.machine.apply();
-  const PretrainRecipe recipe = o.recipe.resolve();
+  PretrainRecipe recipe = o.recipe.resolve();
+  for (std::string* path : {&recipe.data.images, &recipe.data.pairs, &recipe.data.texts,
+                            &recipe.data.held_out, &recipe.data.held_out_texts}) {
+    // As the run folder keeps them: names of records, and so the data's identity, hang on it.
+    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
+  }
   validate(recipe);
-  PretrainTrainer trainer(recipe);  // reads everything the recipe names: complains before a folder is made
+  // Reads everything that the recipe names: complaints come before a folder is made.
+  PretrainTrainer trainer(recipe);
   if (o.dry_run) {
     describe(trainer);
     return kDone;
@@ -96,7 +103,8 @@ int resume(const ResumeOptions& o) {
 constexpr const char* kPretrainNotes =
     "A value comes from its flag, else from --config, else from --preset, else from the default\n"
     "in brackets. Everything a run leaves is in its folder: config.toml, metrics.jsonl, log.txt,\n"
-    "checkpoints, sheets, and copies of both tokenizers. Ctrl-C finishes the step, saves, and ends\n"
+    "checkpoints, sheets, and copies of both tokenizers. Ctrl-C finishes the step, saves, and "
+    "ends\n"
     "with 75.\n\n"
     "examples:\n"
     "  beit3 pretrain --out run --data.images world --data.pairs world \\\n"

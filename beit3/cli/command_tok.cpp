@@ -59,14 +59,14 @@ int train(TrainOptions& o) {
     model = train_unigram(lines, o.trainer, [&](const TrainingProgress& p) {
       std::string text(p.stage);
       if (p.pieces > 0) text += format(": round {}, {} of {} pieces", p.round, p.pieces, p.target);
-      if (p.bits_per_character > 0) text += ", " + fixed(p.bits_per_character, 3) + " bits a character";
+      if (p.bits_per_character > 0)
+        text += ", " + fixed(p.bits_per_character, 3) + " bits a character";
       line.show(text);
     });
   }
   save_model(model, o.out);
   if (o.vocabulary) {
-    const std::string companion =
-        std::filesystem::path(o.out).replace_extension(".vocab").string();
+    const std::string companion = std::filesystem::path(o.out).replace_extension(".vocab").string();
     save_vocabulary(model, companion);
     say("vocabulary: " + companion);
   }
@@ -79,11 +79,12 @@ Command train_command() {
   Command command{
       .name = "train",
       .summary = "train a vocabulary on texts",
-      .notes = "Sources are text files (a text a line), or anything with captions that `beit3 data\n"
-               "check` reads. The model is a SentencePiece file.\n\n"
-               "examples:\n"
-               "  beit3 tok train --vocab-size 8000 --out text.model books.txt\n"
-               "  beit3 tok train --words --vocab-size 100 --out text.model world world/texts.txt\n",
+      .notes =
+          "Sources are text files (a text a line), or anything with captions that `beit3 data\n"
+          "check` reads. The model is a SentencePiece file.\n\n"
+          "examples:\n"
+          "  beit3 tok train --vocab-size 8000 --out text.model books.txt\n"
+          "  beit3 tok train --words --vocab-size 100 --out text.model world world/texts.txt\n",
       .options = {{"FILE", &o->files, "texts", "", true},
                   {"--out", &o->out, "the model to write", "FILE.model", true},
                   {"--vocab-size", &o->vocab_size, "pieces, the special ones included (8000)"},
@@ -177,12 +178,13 @@ int info(const UseOptions& o) {
   const char* types[] = {"", "unigram", "bpe", "word", "char"};
   char hash[20];
   std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(tokenizer.hash()));
-  print(format("type           {}\npieces         {}\nids            {} (with <pad> and <mask>)\n"
-               "<mask>         {}\nnormalization  {}\nbyte fallback  {}\nhash           {}\n",
-               types[static_cast<int>(model.trainer.model_type)], model.pieces.size(),
-               tokenizer.vocab_size(), tokenizer.mask_id(),
-               model.normalizer.name.empty() ? "none" : model.normalizer.name,
-               model.trainer.byte_fallback ? "yes" : "no", hash));
+  print(
+      format("type           {}\npieces         {}\nids            {} (with <pad> and <mask>)\n"
+             "<mask>         {}\nnormalization  {}\nbyte fallback  {}\nhash           {}\n",
+             types[static_cast<int>(model.trainer.model_type)], model.pieces.size(),
+             tokenizer.vocab_size(), tokenizer.mask_id(),
+             model.normalizer.name.empty() ? "none" : model.normalizer.name,
+             model.trainer.byte_fallback ? "yes" : "no", hash));
   if (!o.pieces) return kDone;
   for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
     print(std::to_string(id) + "\t" + std::string(tokenizer.piece(id)) + "\n");
@@ -217,11 +219,12 @@ Command tok_command() {
                           "  beit3 tok encode text.model \"a red circle\"\n"
                           "  beit3 tok encode text.model --pieces < captions.txt\n",
                           "TEXT", "write pieces instead of ids", encode),
-              use_command("decode", "ids to text",
-                          "examples:\n"
-                          "  beit3 tok decode text.model 5 17 8\n"
-                          "  beit3 tok encode text.model < captions.txt | beit3 tok decode text.model\n",
-                          "ID", "", decode),
+              use_command(
+                  "decode", "ids to text",
+                  "examples:\n"
+                  "  beit3 tok decode text.model 5 17 8\n"
+                  "  beit3 tok encode text.model < captions.txt | beit3 tok decode text.model\n",
+                  "ID", "", decode),
               use_command("info", "what is in a model",
                           "examples:\n  beit3 tok info text.model --pieces\n", "",
                           "list every id with its piece", info)}};

@@ -27,8 +27,8 @@ std::optional<RunFolder> folder_of(const fs::path& checkpoint) {
 void check_same(std::string_view what, const std::string& path, const std::string& hash,
                 const std::string& expected) {
   check<StateError>(hash == expected,
-                    "{} is not the {} that the model was trained with (hash {}, not {})", path, what,
-                    hash, expected);
+                    "{} is not the {} that the model was trained with (hash {}, not {})", path,
+                    what, hash, expected);
 }
 
 }  // namespace
@@ -37,10 +37,10 @@ void RunOptions::add_to(std::vector<Option>& options) {
   options.push_back({"RUN", &path, "run folder, or one of its checkpoints", "", true});
   options.push_back({"--held-out", &held_out, "other held-out pictures or pairs", "PATH"});
   options.push_back({"--held-out-texts", &held_out_texts, "other held-out texts", "PATH"});
-  options.push_back({"--text-tokenizer", &text_tokenizer, "for a checkpoint without its folder",
-                     "FILE"});
-  options.push_back({"--image-tokenizer", &image_tokenizer, "for a checkpoint without its folder",
-                     "FILE"});
+  options.push_back(
+      {"--text-tokenizer", &text_tokenizer, "for a checkpoint without its folder", "FILE"});
+  options.push_back(
+      {"--image-tokenizer", &image_tokenizer, "for a checkpoint without its folder", "FILE"});
 }
 
 LoadedRun load_run(const RunOptions& options) {

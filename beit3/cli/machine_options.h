@@ -13,10 +13,13 @@ struct MachineOptions {
   std::string isa;      ///< "": the best
 
   void add_to(std::vector<Option>& options) {
-    options.push_back({"--threads", &threads, "threads that compute; 0: one a core (results are "
+    options.push_back({"--threads", &threads,
+                       "threads that compute; 0: one a core (results are "
                        "the same bits)"});
-    options.push_back({"--isa", &isa, "vector instructions: portable, avx2 or avx512 (results are "
-                       "the same bits)", "SET"});
+    options.push_back({"--isa", &isa,
+                       "vector instructions: portable, avx2 or avx512 (results are "
+                       "the same bits)",
+                       "SET"});
   }
   /// Throws ValueError.
   void apply() const;

@@ -55,10 +55,10 @@ struct NamedPart {
 };
 std::vector<NamedPart> parts_of(const Interval& i) {
   std::vector<NamedPart> parts;
-  for (const NamedPart& p : {NamedPart{"image", "image", i.image},
-                             NamedPart{"text", "text", i.text},
-                             NamedPart{"pair_text", "pair words", i.pair_text},
-                             NamedPart{"pair_image", "pair patches", i.pair_image}}) {
+  for (const NamedPart& p :
+       {NamedPart{"image", "image", i.image}, NamedPart{"text", "text", i.text},
+        NamedPart{"pair_text", "pair words", i.pair_text},
+        NamedPart{"pair_image", "pair patches", i.pair_image}}) {
     if (p.part.count > 0) parts.push_back(p);
   }
   return parts;
@@ -70,23 +70,23 @@ std::string metrics_line(int64_t step, const Interval& i, int64_t broken) {
     out += format(", \"{}\": {\"loss\": {}, \"accuracy\": {}, \"count\": {}}", p.key,
                   json_number(p.part.loss()), json_number(p.part.accuracy()), p.part.count);
   }
-  return out + format(", \"lr\": {}, \"grad_norm\": {}, \"samples_per_second\": {}, "
-                      "\"tokens_per_second\": {}, \"broken_pictures\": {}}",
-                      json_number(i.lr), json_number(i.mean(i.grad_norm)),
-                      json_number(i.rate(i.sequences)), json_number(i.rate(i.rows)), broken);
+  return out + format(
+                   ", \"lr\": {}, \"grad_norm\": {}, \"samples_per_second\": {}, "
+                   "\"tokens_per_second\": {}, \"broken_pictures\": {}}",
+                   json_number(i.lr), json_number(i.mean(i.grad_norm)),
+                   json_number(i.rate(i.sequences)), json_number(i.rate(i.rows)), broken);
 }
 
 /// Loss and masked accuracy a modality: "image 3.02 .41".
 std::string live_line(int64_t step, int64_t steps, const Interval& i, double left) {
   std::string out = format("step {}/{}  loss {}", step, steps, fixed(i.mean(i.loss), 3));
   for (const NamedPart& p : parts_of(i)) {
-    out += format("  {} {} ({} right)", p.label, fixed(p.part.loss(), 2),
-                  fixed(p.part.accuracy(), 2));
+    out +=
+        format("  {} {} ({} right)", p.label, fixed(p.part.loss(), 2), fixed(p.part.accuracy(), 2));
   }
-  return out + format("  lr {}  |g| {}  {} samples/s  {} tokens/s  {} left",
-                      short_number(i.lr, 3), fixed(i.mean(i.grad_norm), 2),
-                      fixed(i.rate(i.sequences), 0), fixed(i.rate(i.rows), 0),
-                      duration_text(left));
+  return out + format("  lr {}  |g| {}  {} samples/s  {} tokens/s  {} left", short_number(i.lr, 3),
+                      fixed(i.mean(i.grad_norm), 2), fixed(i.rate(i.sequences), 0),
+                      fixed(i.rate(i.rows), 0), duration_text(left));
 }
 
 class Loop {
@@ -183,9 +183,10 @@ class Loop {
     const int64_t broken = trainer_.data().broken();
     if (broken == broken_) return;
     broken_ = broken;
-    tell(format("{} pictures could not be read so far; each was replaced by the next of the order "
-                "(`beit3 data check` names them)",
-                broken));
+    tell(
+        format("{} pictures could not be read so far; each was replaced by the next of the order "
+               "(`beit3 data check` names them)",
+               broken));
   }
 
   void save() {

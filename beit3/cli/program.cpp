@@ -27,7 +27,7 @@ constexpr const char* kExitCodes =
     "   2  the command line or a configuration value makes no sense\n"
     "   3  a file cannot be read or written, or holds something malformed; no memory\n"
     "   8  an image tokenizer collapsed: it uses only a few of its codes\n"
-    "  75  stopped by Ctrl-C or SIGTERM; what was done is saved and can go on\n";
+    "  75  stopped by Ctrl-C or SIGTERM; a pretraining run is saved and can go on\n";
 
 Command help_command() {
   auto path = std::make_shared<std::vector<std::string>>();
@@ -48,17 +48,18 @@ Command help_command() {
 }  // namespace
 
 Command program() {
-  return {.name = "beit3",
-          .summary = "Pretrain a small BEiT-3 on images, texts and image-text pairs, and look at it.",
-          .notes = kStart,
-          .children = {data_command(), tok_command(), vq_command(), pretrain_command(),
-                       resume_command(), eval_command(), fill_command(), inspect_command(),
-                       gradcheck_command(), parity_command(), config_command(), doctor_command(),
-                       help_command()},
-          .run = [] {
-            print(help_text(program(), {}));
-            return kDone;
-          }};
+  return {
+      .name = "beit3",
+      .summary = "Pretrain a small BEiT-3 on images, texts and image-text pairs, and look at it.",
+      .notes = kStart,
+      .children = {data_command(), tok_command(), vq_command(), pretrain_command(),
+                   resume_command(), eval_command(), fill_command(), inspect_command(),
+                   gradcheck_command(), parity_command(), config_command(), doctor_command(),
+                   help_command()},
+      .run = [] {
+        print(help_text(program(), {}));
+        return kDone;
+      }};
 }
 
 }  // namespace tessera::beit3::cli

@@ -16,8 +16,11 @@ struct FlagMaker final : RecipeVisitor {
   void add(std::string_view name, std::string_view help, std::string value, const char* kind) {
     // Fields that are often set also have a short name.
     static const std::map<std::string_view, std::string_view> short_names{
-        {"train.steps", "--steps"}, {"train.seed", "--seed"}, {"train.overfit", "--overfit"},
-        {"train.dtype", "--dtype"}, {"optim.lr", "--lr"}};
+        {"train.steps", "--steps"},
+        {"train.seed", "--seed"},
+        {"train.overfit", "--overfit"},
+        {"train.dtype", "--dtype"},
+        {"optim.lr", "--lr"}};
     std::string names = "--" + std::string(name);
     if (const auto found = short_names.find(name); found != short_names.end()) {
       names += "," + std::string(found->second);

@@ -54,10 +54,8 @@ int64_t word_count(const Tokenizer& tokenizer, const std::string& text) {
 }
 
 Image filled_sheet(const Shown& shown, const std::vector<Image>& pictures, uint64_t seed) {
-  std::vector<SheetRow> rows{{"picture", {}, {}},
-                             {"masked", {}, {}},
-                             {"filled", {}, {}},
-                             {"all codes", {}, {}}};
+  std::vector<SheetRow> rows{
+      {"picture", {}, {}}, {"masked", {}, {}}, {"filled", {}, {}}, {"all codes", {}, {}}};
   for (size_t i = 0; i < pictures.size(); ++i) {
     FilledPicture filled = fill_picture(shown.model, shown.vq, pictures[i], shown.recipe,
                                         RandomKey{seed}.fold(4).fold(i));
@@ -66,8 +64,9 @@ Image filled_sheet(const Shown& shown, const std::vector<Image>& pictures, uint6
     rows[2].images.push_back(std::move(filled.filled));
     rows[3].images.push_back(std::move(filled.limit));
   }
-  return contact_sheet(rows, {.title = "held-out pictures; last row: what the image tokenizer alone "
-                                       "keeps"});
+  return contact_sheet(rows,
+                       {.title = "held-out pictures; last row: what the image tokenizer alone "
+                                 "keeps"});
 }
 
 std::vector<int64_t> words_to_hide(const Tokenizer& tokenizer, const std::string& text,

@@ -1,7 +1,5 @@
 #include "beit3/cli/terminal.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -9,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+
+#include <unistd.h>
 
 #include "tensor/base/error.h"
 
@@ -26,9 +26,8 @@ void clear_live_line() {
 /// Cut to what the terminal shows in a line, so that it can be written over.
 std::string cut_to_width(const std::string& line) {
   const char* columns = std::getenv("COLUMNS");
-  const size_t width = columns != nullptr && std::atoi(columns) > 20
-                           ? static_cast<size_t>(std::atoi(columns))
-                           : 160;
+  const size_t width =
+      columns != nullptr && std::atoi(columns) > 20 ? static_cast<size_t>(std::atoi(columns)) : 160;
   return line.size() < width ? line : line.substr(0, width - 1);
 }
 

@@ -137,10 +137,16 @@ DataSet open_folder(const std::string& path, const OpenOptions& options) {
   if (const std::string name = only_file(listing, ".tar"); !name.empty()) {
     return open_file((folder / name).string(), options);
   }
+  for (const char* ending : {".tsv", ".txt"}) {
+    if (has(split + ending)) return open_file((folder / (split + ending)).string(), options);
+    if (const std::string name = only_file(listing, ending); !name.empty()) {
+      return open_file((folder / name).string(), options);
+    }
+  }
   fail<IoError>(
       "open_dataset: folder \"{}\" has no {}.jsonl, no pictures (.jpg, .jpeg, .png), no subfolders "
-      "with pictures and no {}.tar",
-      path, split, split);
+      "with pictures, and neither {}.tar nor {}.tsv nor {}.txt",
+      path, split, split, split, split);
 }
 
 DataSet open_file(const std::string& path, const OpenOptions& options) {

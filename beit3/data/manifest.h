@@ -68,6 +68,7 @@ struct OpenOptions {
 ///            with pictures     each with the text of a .txt file of its name, if there is one
 ///            with subfolders of pictures   label = place of the subfolder among the sorted names
 ///            with SPLIT.tar, or a single .tar   that archive
+///            with SPLIT.tsv, SPLIT.txt, or a single one   that file
 ///   .jsonl   a JSON object a line: image (or image_path, file_name) and text (or caption, or
 ///            text_segment: text or a list of ids), label (number, or list with `labels`),
 ///            image2_path, image_id, qid, labels, scores, question, answer, split; others ignored

@@ -43,14 +43,35 @@ std::vector<Point> polygon(Shape shape) {
   return points;
 }
 
-/// Even-odd rule: a ray to the right crosses the outline an odd number of times.
-bool inside(const std::vector<Point>& corners, double x, double y) {
-  bool odd = false;
+/// Where a horizontal line at height y enters and leaves a shape, ascending: even-odd pairs.
+void crossings(const SceneObject& object, const std::vector<Point>& corners, double y,
+               std::vector<double>& out) {
+  out.clear();
+  if (object.shape == Shape::circle) {
+    const double dy = y - object.y, square = object.radius * object.radius - dy * dy;
+    if (square <= 0) return;
+    out = {object.x - std::sqrt(square), object.x + std::sqrt(square)};
+    return;
+  }
   for (size_t i = 0, j = corners.size() - 1; i < corners.size(); j = i++) {
     const Point &a = corners[i], &b = corners[j];
-    if ((a.y > y) != (b.y > y) && x < (b.x - a.x) * (y - a.y) / (b.y - a.y) + a.x) odd = !odd;
+    if ((a.y > y) != (b.y > y)) out.push_back((b.x - a.x) * (y - a.y) / (b.y - a.y) + a.x);
   }
-  return odd;
+  std::sort(out.begin(), out.end());
+}
+
+/// Adds the samples of one line, four a pixel, that lie between pairs of crossings.
+void add_samples(const std::vector<double>& at, std::vector<int>& covered) {
+  const int64_t samples = static_cast<int64_t>(covered.size()) * kSubsamples;
+  const auto first_from = [&](double x) {  // sample k lies at (k + 1/2) / kSubsamples
+    return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(x * kSubsamples - 0.5)), 0, samples);
+  };
+  for (size_t i = 0; i + 1 < at.size(); i += 2) {
+    const int64_t end = first_from(at[i + 1]);
+    for (int64_t k = first_from(at[i]); k < end; ++k) {
+      ++covered[static_cast<size_t>(k / kSubsamples)];
+    }
+  }
 }
 
 /// Quantiles of the standard normal distribution, so that one table look-up makes one draw. 4,096
@@ -87,28 +108,25 @@ void draw_object(std::vector<float>& canvas, SceneObject& object, int64_t side) 
     p = {object.x + object.radius * turned.x, object.y + object.radius * turned.y};
   }
   const double reach = object.radius * extent_of(object.shape).circumscribed + 1;
-  const auto first = [&](double c) { return std::clamp<int64_t>(int64_t(c - reach), 0, side); };
-  const auto last = [&](double c) { return std::clamp<int64_t>(int64_t(c + reach) + 1, 0, side); };
+  const int64_t first_row = std::clamp<int64_t>(static_cast<int64_t>(object.y - reach), 0, side);
+  const int64_t end_row = std::clamp<int64_t>(static_cast<int64_t>(object.y + reach) + 1, 0, side);
   const float paint[3] = {static_cast<float>(object.paint.r), static_cast<float>(object.paint.g),
                           static_cast<float>(object.paint.b)};
   object.mask.assign(static_cast<size_t>(side * side), 0);
   object.area = 0;
   int64_t left = side, top = side, right = -1, bottom = -1;
-  for (int64_t row = first(object.y); row < last(object.y); ++row) {
-    for (int64_t column = first(object.x); column < last(object.x); ++column) {
-      int covered = 0;
-      for (int s = 0; s < kSubsamples * kSubsamples; ++s) {
-        const double x = static_cast<double>(column) + (s % kSubsamples + 0.5) / kSubsamples;
-        const double y = static_cast<double>(row) + (s / kSubsamples + 0.5) / kSubsamples;
-        if (object.shape == Shape::circle) {
-          const double dx = x - object.x, dy = y - object.y;
-          covered += dx * dx + dy * dy <= object.radius * object.radius;
-        } else {
-          covered += inside(corners, x, y);
-        }
-      }
-      if (covered == 0) continue;
-      const float share = static_cast<float>(covered) / (kSubsamples * kSubsamples);
+  std::vector<int> covered(static_cast<size_t>(side));
+  std::vector<double> at;
+  for (int64_t row = first_row; row < end_row; ++row) {
+    std::fill(covered.begin(), covered.end(), 0);
+    for (int line = 0; line < kSubsamples; ++line) {
+      crossings(object, corners, static_cast<double>(row) + (line + 0.5) / kSubsamples, at);
+      add_samples(at, covered);
+    }
+    for (int64_t column = 0; column < side; ++column) {
+      const int samples = covered[static_cast<size_t>(column)];
+      if (samples == 0) continue;
+      const float share = static_cast<float>(samples) / (kSubsamples * kSubsamples);
       float* pixel = canvas.data() + 3 * (row * side + column);
       for (int c = 0; c < 3; ++c) pixel[c] += share * (paint[c] - pixel[c]);
       if (share < 0.5f) continue;

@@ -160,7 +160,7 @@ std::vector<Lines> draw_pictures(const fs::path& folder, const WorldOptions& opt
   const auto draw_one = [&](int64_t id) {
     const int64_t index = id < options.train ? id : kFirstHeldOut + id - options.train;
     const Scene scene = make_scene(options.scene, index);
-    write_file_plainly((folder / image_name(id)).string(), encode_png(scene.image));
+    write_file_plainly((folder / image_name(id)).string(), encode_png_stored(scene.image));
     lines[static_cast<size_t>(id)] = lines_of(scene, id, options.scene.side, options.instances);
   };
   const auto work = [&] {

@@ -13,4 +13,7 @@ namespace tessera::beit3 {
 Image decode_jpeg(const uint8_t* bytes, size_t size_bytes, const std::string& name);
 Image decode_png(const uint8_t* bytes, size_t size_bytes, const std::string& name);
 
+/// The checksum of PNG chunks: CRC-32, reflected polynomial 0xEDB88320.
+uint32_t crc32(const uint8_t* bytes, size_t size_bytes);
+
 }  // namespace tessera::beit3

@@ -1,4 +1,3 @@
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -50,22 +49,6 @@ uint32_t big_endian(const uint8_t* p) {
 
 void put_big_endian(std::vector<uint8_t>& out, uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(value >> shift));
-}
-
-/// The checksum of PNG chunks: CRC-32, reflected polynomial 0xEDB88320.
-uint32_t crc32(const uint8_t* bytes, size_t size_bytes) {
-  static const std::array<uint32_t, 256> kTable = [] {
-    std::array<uint32_t, 256> table{};
-    for (uint32_t n = 0; n < 256; ++n) {
-      uint32_t value = n;
-      for (int bit = 0; bit < 8; ++bit) value = value >> 1 ^ (value & 1 ? 0xEDB88320u : 0u);
-      table[n] = value;
-    }
-    return table;
-  }();
-  uint32_t crc = 0xFFFFFFFFu;
-  for (size_t i = 0; i < size_bytes; ++i) crc = crc >> 8 ^ kTable[(crc ^ bytes[i]) & 255];
-  return ~crc;
 }
 
 void put_chunk(std::vector<uint8_t>& out, std::string_view type, const uint8_t* data,

@@ -12,6 +12,10 @@ namespace tessera::beit3 {
 /// Throws ValueError if the picture has no pixels.
 std::vector<uint8_t> encode_png(const Image& image);
 
+/// The same without compression, some twenty times faster: for many small noisy pictures, which
+/// compression would shorten by a fifth only.
+std::vector<uint8_t> encode_png_stored(const Image& image);
+
 /// Writes a PNG file, whole or not at all (see `write_file_atomically`). Throws IoError.
 void write_png(const std::string& path, const Image& image);
 

@@ -25,13 +25,20 @@ constexpr size_t kMaxMetricsBytes = size_t{4} << 30;
 
 std::string_view type_text(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::string: return "text";
-    case toml::node_type::integer: return "a whole number";
-    case toml::node_type::floating_point: return "a number";
-    case toml::node_type::boolean: return "true or false";
-    case toml::node_type::array: return "a list";
-    case toml::node_type::table: return "a section";
-    default: return "a date or time";
+    case toml::node_type::string:
+      return "text";
+    case toml::node_type::integer:
+      return "a whole number";
+    case toml::node_type::floating_point:
+      return "a number";
+    case toml::node_type::boolean:
+      return "true or false";
+    case toml::node_type::array:
+      return "a list";
+    case toml::node_type::table:
+      return "a section";
+    default:
+      return "a date or time";
   }
 }
 
@@ -179,8 +186,8 @@ void check_free(const fs::path& path) {
                  path.string(), path.string());
   if (!fs::exists(path)) return;
   check<IoError>(fs::is_directory(path), "{} is a file; a run needs a folder", path.string());
-  static const std::set<std::string> own{kTextModel, kImageModel, "metrics.jsonl", "log.txt",
-                                         "checkpoints", "sheets"};
+  static const std::set<std::string> own{kTextModel, kImageModel,   "metrics.jsonl",
+                                         "log.txt",  "checkpoints", "sheets"};
   for (const auto& entry : fs::directory_iterator(path)) {
     const std::string name = entry.path().filename().string();
     check<IoError>(own.contains(name), "{} holds other files ({}); choose another folder",

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -201,11 +202,11 @@ void PretrainTrainer::save(const std::filesystem::path& path) const {
   metadata["codes"] = std::to_string(recipe_.model.codes);
   metadata["text_rows"] = std::to_string(recipe_.model.text_rows);
   metadata["parameter_hash"] = parameter_hash();
-  nn::save_safetensors(path, tensors, metadata);
+  nn::save_safetensors(path.string(), tensors, metadata);
 }
 
 void PretrainTrainer::load(const std::filesystem::path& path) {
-  const auto file = nn::load_safetensors(path);
+  const auto file = nn::load_safetensors(path.string());
   const auto format = file.metadata.find("format");
   check<StateError>(format != file.metadata.end() && format->second == kFormat,
                     "{} is no checkpoint of a pretraining run", path.string());
@@ -243,6 +244,45 @@ std::string PretrainTrainer::parameter_hash() const {
   const uint64_t digest = XXH64_digest(state);
   XXH64_freeState(state);
   return hex(digest);
+}
+
+LoadedModel load_pretrained(const std::filesystem::path& checkpoint) {
+  const nn::SafetensorsFile file = nn::load_safetensors(
+      checkpoint.string(),
+      {.wanted = [](std::string_view name) {
+        return !name.starts_with("optimizer.") && !name.starts_with("pretrain.");
+      }});
+  auto text = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    check<IoError>(found != file.metadata.end() && !found->second.empty(),
+                   "{} is no checkpoint of a pretraining run: it says no \"{}\"",
+                   checkpoint.string(), key);
+    return found->second;
+  };
+  auto number = [&](const char* key, int64_t most) {
+    const std::string value = text(key);
+    int64_t parsed = -1;
+    const auto result = std::from_chars(value.data(), value.data() + value.size(), parsed);
+    check<IoError>(result.ec == std::errc() && parsed >= 0 && parsed <= most,
+                   "{}: \"{}\" is \"{}\"; expected 0 … {}", checkpoint.string(), key, value, most);
+    return parsed;
+  };
+  check<IoError>(text("format") == kFormat, "{} is no checkpoint of a pretraining run",
+                 checkpoint.string());
+  LoadedModel loaded;
+  for (const auto& [key, value] : file.metadata) {
+    constexpr std::string_view kRecipe = "recipe.";
+    if (key.starts_with(kRecipe)) set_field(loaded.recipe, key.substr(kRecipe.size()), value);
+  }
+  loaded.recipe.model.codes = number("codes", 1 << 24);
+  loaded.recipe.model.text_rows = number("text_rows", 1 << 24);
+  validate(loaded.recipe.model);
+  loaded.step = number("step", int64_t{1} << 50);
+  loaded.text_tokenizer_hash = text("text_tokenizer");
+  loaded.image_tokenizer_hash = text("image_tokenizer");
+  loaded.model = PretrainModel(loaded.recipe.model);
+  nn::load_state(loaded.model, file.tensors);
+  return loaded;
 }
 
 }  // namespace tessera::beit3

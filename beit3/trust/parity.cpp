@@ -84,7 +84,7 @@ class EncoderCase {
   EncoderCase(const ModelConfig& config, const fs::path& folder, std::string name,
               const ParityOptions& options)
       : options_(options),
-        record_(nn::load_safetensors(folder / (name + ".safetensors")).tensors),
+        record_(nn::load_safetensors((folder / (name + ".safetensors")).string()).tensors),
         model_(with_positions(config, folder)) {
     report_.name = std::move(name);
     nn::load_state(model_, nn::without_prefix(weights_, "beit3."));
@@ -114,7 +114,7 @@ class EncoderCase {
 
  private:
   Beit3 with_positions(ModelConfig config, const fs::path& folder) {
-    weights_ = nn::load_safetensors(folder / "encoder.weights.safetensors").tensors;
+    weights_ = nn::load_safetensors((folder / "encoder.weights.safetensors").string()).tensors;
     const auto table = weights_.find("beit3.encoder.embed_positions.B.weight");
     check<IoError>(table != weights_.end(), "parity: the weights hold no text position table");
     config.text_positions = table->second.size(0);
@@ -221,7 +221,8 @@ const Comparison* CaseReport::worst() const {
 
 std::vector<std::string> parity_cases(const fs::path& folder) {
   std::vector<std::string> names;
-  for (const auto& [name, value] : read_manifest(folder)["cases"].items()) {
+  const Json manifest = read_manifest(folder);
+  for (const auto& [name, value] : manifest.at("cases").items()) {
     if (name.starts_with("encoder-")) names.push_back(name);
   }
   return names;

@@ -176,9 +176,10 @@ void AdamW::load(const StateDict& saved) {
     const int64_t step = found->second.item<int64_t>();
     check<StateError>(step >= 0, "adamw: step of \"{}\" is {}, but must not be negative",
                       field.name, step);
-    check<StateError>(steps.emplace(&slot, step).first->second == step,
+    const int64_t first = steps.emplace(&slot, step).first->second;
+    check<StateError>(first == step,
                       "adamw: rows \"{}\" of one parameter have {} steps, but \"{}\" {}",
-                      field.name, step, slot.parameter->name, steps[&slot]);
+                      field.name, step, slot.parameter->name, first);
   });
   load_state(target, saved, "adamw");
   for (Slot& slot : slots_) slot.step = steps.at(&slot);

@@ -78,6 +78,13 @@ TEST(GraphLife, NothingOutlivesItsResult) {
   for (const Watch& w : watches) EXPECT_TRUE(w.gone());
 }
 
+TEST(GraphLife, AGraphMayOutliveMain) {
+  // Destroyed after everything that belongs to the main thread: the sanitizers watch.
+  static Tensor kept;
+  const Tensor x = requires_grad(random({4}, 1));
+  kept = exp(x) * x;
+}
+
 TEST(GraphLife, SavedTensorsGoAsTheWalkPasses) {
   const Tensor x = requires_grad(random({4}, 1));
   Tensor h = exp(x);

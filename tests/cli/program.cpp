@@ -1,12 +1,12 @@
 #include "tests/cli/program.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace tessera::testing {
 
@@ -36,7 +36,8 @@ Outcome run_beit3(const std::string& arguments, const std::string& before) {
   if (program == nullptr) throw std::runtime_error("BEIT3_PROGRAM names no program");
   const TemporaryFolder folder;
   const std::string command = before + " '" + program + "' " + arguments;
-  const std::string line = "{ " + command + "; } >'" + folder / "out" + "' 2>'" + folder / "err" + "'";
+  const std::string line =
+      "{ " + command + "; } >'" + folder / "out" + "' 2>'" + folder / "err" + "'";
   const int status = std::system(line.c_str());
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   return {code, read_text(folder / "out"), read_text(folder / "err")};

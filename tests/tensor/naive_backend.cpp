@@ -264,8 +264,9 @@ class NaiveBackend final : public Backend {
 Backend& backend(const Device& device) {
   check<DeviceError>(device == kCpu, "device {}: this build has no CUDA backend; use the CPU",
                      device);
-  static NaiveBackend naive;
-  return naive;
+  // Never destroyed: tensors in static objects may be freed after everything else.
+  static NaiveBackend* const naive = new NaiveBackend;
+  return *naive;
 }
 
 }  // namespace tessera

@@ -124,6 +124,9 @@ TEST(OpenDataset, TextLinesAndTsv) {
   ASSERT_EQ(text.size(), 3);
   EXPECT_EQ(text.records[1].text, " two words");
   EXPECT_EQ(text.records[2].text, "last");
+  folder.put("train.txt", "of the folder");
+  EXPECT_EQ(open_dataset(folder.path()).records[0].text, "of the folder");
+  EXPECT_THROW(open_dataset(folder.path(), {.split = "heldout"}), IoError);
   const DataSet tsv = open_dataset(folder.put("t.tsv", "139\tA woman.\n285\tA bear\tor two.\n"));
   ASSERT_EQ(tsv.size(), 2);
   EXPECT_EQ(tsv.records[1].image_id, 285);

@@ -137,12 +137,15 @@ TEST(Decode, CmykIsTurnedToRgb) {
 
 TEST(Encode, APngGivesThePictureBack) {
   RandomStream random(RandomKey{1});
-  for (const auto& [height, width] : {std::pair{1, 1}, {1, 7}, {5, 1}, {13, 31}, {64, 64}}) {
+  for (const auto& [height, width] :
+       {std::pair{1, 1}, {1, 7}, {5, 1}, {13, 31}, {64, 64}, {200, 300}}) {
     Image image = make_image(height, width);
     for (uint8_t& v : image.rgb) v = static_cast<uint8_t>(random.word());
     EXPECT_EQ(decode_image(encode_png(image), "x"), image);
+    EXPECT_EQ(decode_image(encode_png_stored(image), "x"), image);
   }
   EXPECT_THROW(encode_png(Image{}), ValueError);
+  EXPECT_THROW(encode_png_stored(Image{}), ValueError);
 }
 
 std::string text_of(const std::string& path) { return read_text_file(path); }
