@@ -106,7 +106,7 @@ fi
 
 part "pretrain $steps steps, evaluate"
 pretrain --out "$run" --steps "$steps" --log.save_every $((steps / 2)) \
-  --data.held_out "$world" >"$out/table.txt"
+  --data.held_out "$world" --data.held_out_texts "$world" >"$out/table.txt"
 mv "$out/table.txt" "$run/evaluation.txt"
 echo
 echo "Held-out pictures and captions. Each figure stands beside what simple guesses reach. Words of"

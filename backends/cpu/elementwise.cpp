@@ -48,7 +48,7 @@ bool i64_has(UnaryOp op) {
 /// The binary functors on integers; overflow wraps around, x / 0 is 0.
 struct IntegerBinary {
   template <class F>
-  static int64_t apply(F f, int64_t a, int64_t b) {
+  static int64_t apply(F, int64_t a, int64_t b) {
     const uint64_t u = static_cast<uint64_t>(a), v = static_cast<uint64_t>(b);
     if constexpr (std::is_same_v<F, Add>) return wrap(u + v);
     if constexpr (std::is_same_v<F, Sub>) return wrap(u - v);

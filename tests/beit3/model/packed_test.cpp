@@ -1,0 +1,118 @@
+#include "beit3/model/packed.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "autograd/autograd.h"
+#include "beit3/model/init.h"
+#include "tensor/ops/ops.h"
+
+namespace tessera::beit3 {
+namespace {
+
+ModelConfig tiny() {
+  ModelConfig c = model_preset("nano");
+  c.width = 32;
+  c.layers = 2;
+  c.heads = 4;
+  c.ffn = 64;
+  c.image_size = 16;
+  c.patch = 8;
+  c.text_rows = 20;
+  c.codes = 12;
+  c.text_positions = 16;
+  return c;
+}
+
+PackedInput input_of(const ModelConfig& c) {
+  PackedInput in;
+  in.layout = PackedLayout(2, {4, 3}, {5}, c.image_rows());
+  in.images = normal({4, 3, 16, 16}, RandomKey{3});
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < 12; ++i) ids.push_back(4 + i);
+  in.ids = from_data(ids, {12});
+  return in;
+}
+
+TEST(PackedLayout, PutsImagesPairsAndTextsInOrder) {
+  const PackedLayout layout(2, {4, 3}, {5}, 5);
+  EXPECT_EQ(layout.rows(), 4 * 5 + 12);
+  EXPECT_EQ(layout.vision_rows(), 20);
+  EXPECT_EQ(layout.text_begin(0), 20);
+  EXPECT_EQ(layout.text_begin(2), 27);
+  EXPECT_EQ(layout.segments().list().size(), 5u);
+  const Segment& pair = layout.segments().list()[2];
+  EXPECT_EQ(pair.begin0, 10);
+  EXPECT_EQ(pair.begin1, 20);
+  EXPECT_EQ(pair.end1, 24);
+  EXPECT_EQ(layout.text_places()[4], 0);
+}
+
+TEST(PackedLayout, RefusesAnEmptyText) {
+  EXPECT_THROW(PackedLayout(1, {0}, {}, 5), ShapeError);
+}
+
+TEST(Beit3, OnePassEqualsASequenceAtATime) {
+  const ModelConfig c = tiny();
+  PretrainModel model(c);
+  initialise(model, RandomKey{1});
+  const NoGrad silent;
+  const PackedInput all = input_of(c);
+  const Tensor together = model.beit3(all, {});
+  PackedInput pair;
+  pair.layout = PackedLayout(0, {3}, {}, c.image_rows());
+  pair.images = slice(all.images, 0, 3, 4);
+  pair.ids = slice(all.ids, 0, 4, 7);
+  const Tensor alone = model.beit3(pair, {});
+  const std::vector<float> a = together.to_vector<float>(), b = alone.to_vector<float>();
+  const int64_t n = c.image_rows();
+  for (int64_t row = 0; row < n + 3; ++row) {
+    const int64_t packed = row < n ? all.layout.image_begin(3) + row
+                                   : all.layout.text_begin(1) + row - n;
+    for (int64_t j = 0; j < c.width; ++j) {
+      EXPECT_NEAR(a[static_cast<size_t>(packed * c.width + j)],
+                  b[static_cast<size_t>(row * c.width + j)], 2e-5)
+          << "row " << row;
+    }
+  }
+}
+
+TEST(Beit3, KeptRowsAreThoseOfTheWholePass) {
+  const ModelConfig c = tiny();
+  PretrainModel model(c);
+  initialise(model, RandomKey{1});
+  const PackedInput in = input_of(c);
+  const std::vector<int64_t> keep{1, 7, 19, 20, 31};
+  const Tensor whole = index_select(model.beit3(in, {}), from_data(keep, {5}), 0);
+  const Tensor kept = model.beit3(in, {}, &keep);
+  const auto a = whole.to_vector<float>(), b = kept.to_vector<float>();
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5) << i;
+  // And so are the gradients.
+  backward(sum(square(whole)));
+  const Tensor first = model.beit3.text_embed.grad();
+  model.zero_grad();
+  backward(sum(square(kept)));
+  const auto g = first.to_vector<float>(), h = model.beit3.text_embed.grad().to_vector<float>();
+  for (size_t i = 0; i < g.size(); ++i) EXPECT_NEAR(g[i], h[i], 1e-4) << i;
+}
+
+TEST(Beit3, RecomputedLayersGiveTheSameBits) {
+  ModelConfig c = tiny();
+  c.drop_path = 0.3;
+  PretrainModel model(c);
+  initialise(model, RandomKey{1});
+  const PackedInput in = input_of(c);
+  std::vector<std::vector<float>> gradients;
+  for (bool recompute : {false, true}) {
+    model.zero_grad();
+    const Pass pass{.training = true, .key = RandomKey{9}, .recompute = recompute, .samples = {}};
+    backward(sum(square(model.beit3(in, pass))));
+    gradients.push_back(model.beit3.encoder.layers[0].self_attn.qkv_weight[0].grad().to_vector<float>());
+  }
+  EXPECT_EQ(0, std::memcmp(gradients[0].data(), gradients[1].data(),
+                           gradients[0].size() * sizeof(float)));
+}
+
+}  // namespace
+}  // namespace tessera::beit3

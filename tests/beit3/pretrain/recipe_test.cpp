@@ -1,0 +1,53 @@
+#include "beit3/pretrain/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include "tensor/base/error.h"
+#include "tests/testing/errors.h"
+
+namespace tessera::beit3 {
+namespace {
+
+TEST(Recipe, SetsFieldsByName) {
+  PretrainRecipe r;
+  set_field(r, "train.steps", "77");
+  set_field(r, "optim.lr", "0.5");
+  set_field(r, "data.augment", "true");
+  set_field(r, "model.init", "paper");
+  EXPECT_EQ(r.steps, 77);
+  EXPECT_EQ(r.lr, 0.5);
+  EXPECT_TRUE(r.data.augment);
+  EXPECT_EQ(r.model.init, Init::paper);
+}
+
+TEST(Recipe, SuggestsTheNearestName) {
+  PretrainRecipe r;
+  EXPECT_ERROR(set_field(r, "train.stpes", "7"), ValueError,
+               "\"train.stpes\" is no configuration key; did you mean \"train.steps\"?");
+  EXPECT_ERROR(set_field(r, "train.steps", "many"), ValueError,
+               "train.steps: \"many\" is no whole number");
+}
+
+TEST(Recipe, EveryFieldReadsBackFromItsText) {
+  PretrainRecipe r;
+  r.lr = 0.1234567890123;
+  r.data.images = "a \"quoted\" path";
+  PretrainRecipe copy;
+  for (const auto& [name, value] : field_values(r)) set_field(copy, name, value);
+  EXPECT_EQ(field_values(copy), field_values(r));
+  EXPECT_EQ(copy.lr, r.lr);
+}
+
+TEST(Recipe, NamesWhatIsOutOfRange) {
+  PretrainRecipe r;
+  r.image_mask = 1.5;
+  EXPECT_ERROR(validate(r), ValueError, "mask.image is 1.5; expected 0 … 1");
+  r = {};
+  r.images = r.texts = r.pairs = 0;
+  EXPECT_THROW(validate(r), ValueError);
+  EXPECT_ERROR(model_preset("nanno"), ValueError,
+               "model preset \"nanno\" is unknown; there are nano, micro, tiny, small, base, large");
+}
+
+}  // namespace
+}  // namespace tessera::beit3

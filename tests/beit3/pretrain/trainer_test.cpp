@@ -1,0 +1,153 @@
+#include "beit3/pretrain/trainer.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "beit3/data/world.h"
+#include "beit3/text/unigram_trainer.h"
+#include "beit3/vqkd/vqkd.h"
+#include "tensor/base/parallel.h"
+
+namespace tessera::beit3 {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A small drawn world with both tokenizers, made once.
+class Trainer : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder = fs::temp_directory_path() / ("tessera-trainer-" + std::to_string(getpid()));
+    fs::create_directories(folder);
+    WorldOptions world;
+    world.train = 40;
+    world.held_out = 8;
+    world.texts = 40;
+    world.instances = false;
+    write_world((folder / "world").string(), world);
+    std::vector<std::string> lines;
+    for (int64_t i = 0; i < 200; ++i) lines.push_back(describe_scene({}, i).caption);
+    TrainerOptions options;
+    options.spec.vocab_size = 90;
+    options.spec.hard_vocab_limit = false;
+    options.whole_words = true;
+    save_model(train_unigram(lines, options, {}), (folder / "text.model").string());
+    save_vqkd(Vqkd(VqkdConfig{.codes = 32}, RandomKey{5}), (folder / "image.vq").string());
+  }
+  static void TearDownTestSuite() { fs::remove_all(folder); }
+
+  static PretrainRecipe recipe() {
+    PretrainRecipe r;
+    r.model.width = 32;
+    r.model.layers = 2;
+    r.model.ffn = 64;
+    r.model.drop_path = 0.1;
+    r.data.images = r.data.pairs = (folder / "world").string();
+    r.data.texts = (folder / "world" / "texts.txt").string();
+    r.text_tokenizer = (folder / "text.model").string();
+    r.image_tokenizer = (folder / "image.vq").string();
+    r.images = r.texts = r.pairs = 4;
+    r.steps = 20;
+    r.warmup = 4;
+    return r;
+  }
+  static std::string hash_after(PretrainTrainer& trainer, int64_t steps) {
+    while (trainer.step() < steps) trainer.run_step();
+    return trainer.parameter_hash();
+  }
+
+  static fs::path folder;
+};
+fs::path Trainer::folder;
+
+TEST_F(Trainer, LearnsTheTexts) {
+  PretrainRecipe r = recipe();
+  r.overfit = 4;
+  r.steps = 60;
+  PretrainTrainer trainer(r);
+  const double first = trainer.run_step().loss;
+  double last = first;
+  while (trainer.step() < 60) last = trainer.run_step().loss;
+  EXPECT_LT(last, 0.7 * first);
+}
+
+TEST_F(Trainer, GivesTheSameBitsForOneToFourThreads) {
+  const int before = thread_count();
+  std::string expected;
+  for (int threads : {1, 2, 3, 4}) {
+    set_thread_count(threads);
+    PretrainTrainer trainer(recipe());
+    const std::string hash = hash_after(trainer, 20);
+    if (threads == 1) expected = hash;
+    EXPECT_EQ(hash, expected) << threads << " threads";
+  }
+  set_thread_count(before);
+}
+
+TEST_F(Trainer, ResumesBitForBit) {
+  PretrainTrainer unbroken(recipe());
+  const std::string expected = hash_after(unbroken, 12);
+  const fs::path file = folder / "middle.safetensors";
+  {
+    PretrainTrainer first(recipe());
+    hash_after(first, 5);
+    first.save(file);
+  }
+  PretrainTrainer second(recipe());
+  second.load(file);
+  EXPECT_EQ(second.step(), 5);
+  EXPECT_EQ(hash_after(second, 12), expected);
+  const LoadedModel loaded = load_pretrained(file);
+  EXPECT_EQ(loaded.step, 5);
+  EXPECT_EQ(loaded.recipe.model.width, 32);
+}
+
+TEST_F(Trainer, RefusesACheckpointOfAnotherRun) {
+  const fs::path file = folder / "other.safetensors";
+  PretrainTrainer trainer(recipe());
+  trainer.save(file);
+  PretrainRecipe other = recipe();
+  other.model.layers = 3;
+  other.lr = 1e-4;
+  PretrainTrainer wrong(other);
+  const std::string before = wrong.parameter_hash();
+  try {
+    wrong.load(file);
+    FAIL() << "it was loaded";
+  } catch (const StateError& e) {
+    const std::string text = e.what();
+    EXPECT_NE(text.find("recipe.model.layers: the checkpoint has 2, this run 3"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("recipe.optim.lr"), std::string::npos) << text;
+  }
+  EXPECT_EQ(wrong.parameter_hash(), before);
+}
+
+TEST_F(Trainer, MakesBatchesThatDependOnTheStepAlone) {
+  const PretrainTrainer trainer(recipe());
+  const PretrainBatch a = make_batch(trainer.data(), 7), b = make_batch(trainer.data(), 7);
+  const PretrainBatch c = make_batch(trainer.data(), 8);
+  EXPECT_EQ(a.ids, b.ids);
+  EXPECT_EQ(a.pixels, b.pixels);
+  EXPECT_EQ(a.masked, b.masked);
+  EXPECT_NE(a.masked, c.masked);
+  EXPECT_EQ(static_cast<int64_t>(a.keep.size()),
+            a.image_patches + a.pair_patches + a.pair_words + a.text_words);
+  EXPECT_EQ(a.image_patches, 4 * 26);  // 40 % of 64
+  EXPECT_TRUE(std::is_sorted(a.keep.begin(), a.keep.end()));
+}
+
+TEST_F(Trainer, NamesAMissingSource) {
+  PretrainRecipe r = recipe();
+  r.data.texts.clear();
+  EXPECT_THROW(PretrainTrainer{r}, ValueError);
+  r = recipe();
+  r.data.images = (folder / "nowhere").string();
+  EXPECT_THROW(PretrainTrainer{r}, IoError);
+}
+
+}  // namespace
+}  // namespace tessera::beit3
