@@ -13,9 +13,12 @@ namespace {
 const AttentionKernels& attention_kernels() {
   if constexpr (kX86Kernels) {
     switch (active_isa()) {
-      case Isa::avx512: return avx512::attention_kernels;
-      case Isa::avx2: return avx2::attention_kernels;
-      case Isa::portable: break;
+      case Isa::avx512:
+        return avx512::attention_kernels;
+      case Isa::avx2:
+        return avx2::attention_kernels;
+      case Isa::portable:
+        break;
     }
   }
   return portable::attention_kernels;

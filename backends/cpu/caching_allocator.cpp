@@ -1,9 +1,9 @@
 #include "backends/cpu/caching_allocator.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
+
+#include <sys/mman.h>
 
 #include "tensor/base/error.h"
 

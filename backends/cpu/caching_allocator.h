@@ -53,8 +53,8 @@ class CachingAllocator {
   size_t largest_free() const;
 
   mutable std::mutex mutex_;
-  uint64_t class_map_ = 0;                           ///< classes that have a free block
-  std::array<uint32_t, kClasses> bin_map_{};         ///< per class, bins that have one
+  uint64_t class_map_ = 0;                    ///< classes that have a free block
+  std::array<uint32_t, kClasses> bin_map_{};  ///< per class, bins that have one
   std::array<std::array<Block*, kSubBins>, kClasses> bins_{};
   Region* regions_ = nullptr;
   size_t mapped_bytes_ = 0, used_bytes_ = 0, live_bytes_ = 0, peak_bytes_ = 0;

@@ -47,26 +47,26 @@ bool transpose_f32(const Loop<2>& loop, const ConstView& x, const View& y) {
   const ElementwiseKernels& kernels = elementwise_kernels();
   parallel_ranges(planes * strips, std::max<int64_t>(kGrain / (8 * n), 1),
                   [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
-      int64_t rest = item / strips, ox = 0, oy = 0;
-      for (size_t i = inner; i-- > 0;) {
-        if (i == along) continue;
-        ox += rest % loop.size[i] * loop.stride[i][1];
-        oy += rest % loop.size[i] * loop.stride[i][0];
-        rest /= loop.size[i];
-      }
-      const int64_t j0 = item % strips * 8, width = std::min<int64_t>(8, m - j0);
-      const float* px = at<float>(x, ox + j0);
-      float* py = at<float>(y, oy + j0 * step_y);
-      int64_t i = 0;
-      for (; width == 8 && i + 8 <= n; i += 8) {
-        kernels.transpose8(px + i * step_x, step_x, py + i, step_y);
-      }
-      for (; i < n; ++i) {
-        for (int64_t j = 0; j < width; ++j) py[j * step_y + i] = px[i * step_x + j];
-      }
-    }
-  });
+                    for (int64_t item = begin; item < end; ++item) {
+                      int64_t rest = item / strips, ox = 0, oy = 0;
+                      for (size_t i = inner; i-- > 0;) {
+                        if (i == along) continue;
+                        ox += rest % loop.size[i] * loop.stride[i][1];
+                        oy += rest % loop.size[i] * loop.stride[i][0];
+                        rest /= loop.size[i];
+                      }
+                      const int64_t j0 = item % strips * 8, width = std::min<int64_t>(8, m - j0);
+                      const float* px = at<float>(x, ox + j0);
+                      float* py = at<float>(y, oy + j0 * step_y);
+                      int64_t i = 0;
+                      for (; width == 8 && i + 8 <= n; i += 8) {
+                        kernels.transpose8(px + i * step_x, step_x, py + i, step_y);
+                      }
+                      for (; i < n; ++i) {
+                        for (int64_t j = 0; j < width; ++j) py[j * step_y + i] = px[i * step_x + j];
+                      }
+                    }
+                  });
   return true;
 }
 

@@ -56,8 +56,8 @@ class CpuBackend final : public Backend {
   bool try_softmax_backward(ConstView g, ConstView y, View dx) override;
 
   // layer_norm.cpp
-  bool try_layer_norm(ConstView x, std::span<const NormGroup> groups, double eps, View y,
-                      View mean, View rstd) override;
+  bool try_layer_norm(ConstView x, std::span<const NormGroup> groups, double eps, View y, View mean,
+                      View rstd) override;
   bool try_layer_norm_backward(ConstView g, ConstView x, std::span<const NormGroup> groups,
                                ConstView mean, ConstView rstd, ConstView residual, View dx,
                                std::span<const NormGroupGrad> grads) override;
@@ -76,8 +76,7 @@ class CpuBackend final : public Backend {
   bool try_gelu_backward(ConstView g, ConstView x, View dx) override;
 
   // attention.cpp
-  bool try_segmented_attention(ConstView qkv, const AttentionArgs& args, View y,
-                               View lse) override;
+  bool try_segmented_attention(ConstView qkv, const AttentionArgs& args, View y, View lse) override;
   bool try_segmented_attention_backward(ConstView g, ConstView qkv, ConstView y, ConstView lse,
                                         const AttentionArgs& args, View dqkv) override;
 

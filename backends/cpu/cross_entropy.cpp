@@ -11,9 +11,12 @@ namespace {
 const CrossEntropyKernels& cross_entropy_kernels() {
   if constexpr (kX86Kernels) {
     switch (active_isa()) {
-      case Isa::avx512: return avx512::cross_entropy_kernels;
-      case Isa::avx2: return avx2::cross_entropy_kernels;
-      case Isa::portable: break;
+      case Isa::avx512:
+        return avx512::cross_entropy_kernels;
+      case Isa::avx2:
+        return avx2::cross_entropy_kernels;
+      case Isa::portable:
+        break;
     }
   }
   return portable::cross_entropy_kernels;
@@ -77,8 +80,8 @@ void run_backward(const ConstView& g, const ConstView& logits, const ConstView& 
 
 }  // namespace
 
-bool CpuBackend::try_cross_entropy(ConstView logits, ConstView labels,
-                                   const CrossEntropyArgs& args, View loss, View lse, View best) {
+bool CpuBackend::try_cross_entropy(ConstView logits, ConstView labels, const CrossEntropyArgs& args,
+                                   View loss, View lse, View best) {
   if (!is_contiguous(labels) || rows_of(logits).cols == 0) return false;
   if (logits.dtype == DType::f64) {
     run_forward<double>(logits, labels, args, loss, lse, best);

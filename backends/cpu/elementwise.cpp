@@ -1,9 +1,10 @@
+#include "backends/cpu/isa/elementwise.h"
+
 #include <limits>
 
 #include "backends/cpu/convert_internal.h"
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/cpu_features.h"
-#include "backends/cpu/isa/elementwise.h"
 #include "backends/cpu/loops_internal.h"
 #include "backends/cpu/rows_internal.h"
 
@@ -12,9 +13,12 @@ namespace tessera {
 const ElementwiseKernels& elementwise_kernels() {
   if constexpr (kX86Kernels) {
     switch (active_isa()) {
-      case Isa::avx512: return avx512::elementwise_kernels;
-      case Isa::avx2: return avx2::elementwise_kernels;
-      case Isa::portable: break;
+      case Isa::avx512:
+        return avx512::elementwise_kernels;
+      case Isa::avx2:
+        return avx2::elementwise_kernels;
+      case Isa::portable:
+        break;
     }
   }
   return portable::elementwise_kernels;
@@ -29,7 +33,8 @@ int64_t wrap(uint64_t x) { return static_cast<int64_t>(x); }
 
 /// The unary functors that integers have; overflow wraps around.
 int64_t apply_i64(UnaryOp op, int64_t x) {
-  const uint64_t u = static_cast<uint64_t>(x), p = static_cast<uint64_t>(static_cast<int64_t>(op.p0));
+  const uint64_t u = static_cast<uint64_t>(x),
+                 p = static_cast<uint64_t>(static_cast<int64_t>(op.p0));
   if (op.index == unary_op(Neg{}).index) return wrap(0 - u);
   if (op.index == unary_op(Abs{}).index) return x < 0 ? wrap(0 - u) : x;
   if (op.index == unary_op(Square{}).index) return wrap(u * u);
@@ -46,18 +51,16 @@ bool i64_has(UnaryOp op) {
 }
 
 /// The binary functors on integers; overflow wraps around, x / 0 is 0.
-struct IntegerBinary {
-  template <class F>
-  static int64_t apply(F, int64_t a, int64_t b) {
-    const uint64_t u = static_cast<uint64_t>(a), v = static_cast<uint64_t>(b);
-    if constexpr (std::is_same_v<F, Add>) return wrap(u + v);
-    if constexpr (std::is_same_v<F, Sub>) return wrap(u - v);
-    if constexpr (std::is_same_v<F, Mul>) return wrap(u * v);
-    if constexpr (std::is_same_v<F, Div>) return b == 0 ? 0 : b == -1 ? wrap(0 - u) : a / b;
-    if constexpr (std::is_same_v<F, Maximum>) return a < b ? b : a;
-    if constexpr (std::is_same_v<F, Minimum>) return a > b ? b : a;
-  }
-};
+template <class F>
+int64_t apply_i64(int64_t a, int64_t b) {
+  const uint64_t u = static_cast<uint64_t>(a), v = static_cast<uint64_t>(b);
+  if constexpr (std::is_same_v<F, Add>) return wrap(u + v);
+  if constexpr (std::is_same_v<F, Sub>) return wrap(u - v);
+  if constexpr (std::is_same_v<F, Mul>) return wrap(u * v);
+  if constexpr (std::is_same_v<F, Div>) return b == 0 ? 0 : b == -1 ? wrap(0 - u) : a / b;
+  if constexpr (std::is_same_v<F, Maximum>) return a < b ? b : a;
+  if constexpr (std::is_same_v<F, Minimum>) return a > b ? b : a;
+}
 
 /// y[i] = f(a[i], b[i]) on a row of any strides.
 template <class T, class F>
@@ -78,24 +81,22 @@ void binary_loop(const Loop<3>& loop, const ConstView& a, const ConstView& b, co
 }
 
 template <class T, class F>
-void compare_loop(const Loop<3>& loop, const ConstView& a, const ConstView& b, const View& y,
-                  F f) {
+void compare_loop(const Loop<3>& loop, const ConstView& a, const ConstView& b, const View& y, F f) {
   const auto s = loop.inner_stride();
   for_rows(loop, kGrain, [&](const auto& o, int64_t n) {
     const T* p = at<T>(a, o[1]);
     const T* q = at<T>(b, o[2]);
     bool* to = at<bool>(y, o[0]);
-    with_unit_stride(s[0], [&](auto sy) {
-      with_small_stride(s[1], [&](auto sa) {
-        with_small_stride(s[2], [&](auto sb) {
-          for (int64_t i = 0; i < n; ++i) to[i * sy] = f(widen(p[i * sa]), widen(q[i * sb]));
-        });
-      });
-    });
+    if (s[0] == 1 && s[1] == 1 && s[2] == 1) {
+      for (int64_t i = 0; i < n; ++i) to[i] = f(widen(p[i]), widen(q[i]));
+    } else {
+      for (int64_t i = 0; i < n; ++i) to[i * s[0]] = f(widen(p[i * s[1]]), widen(q[i * s[2]]));
+    }
   });
 }
 
-/// `where` moves elements and computes nothing: it needs their size alone.
+/// `where` moves elements and computes nothing: it needs their size alone. Bits are selected by a
+/// mask, since a branch on data would be predicted wrong half the time.
 template <class T>
 void where_loop(const Loop<4>& loop, const ConstView& condition, const ConstView& a,
                 const ConstView& b, const View& y) {
@@ -109,8 +110,8 @@ void where_loop(const Loop<4>& loop, const ConstView& condition, const ConstView
       with_small_stride(s[2], [&](auto sa) {
         with_small_stride(s[3], [&](auto sb) {
           for (int64_t i = 0; i < n; ++i) {
-            const T left = p[i * sa], right = q[i * sb];
-            to[i] = c[i] ? left : right;
+            const T mask = static_cast<T>(-static_cast<T>(c[i]));
+            to[i] = static_cast<T>((p[i * sa] & mask) | (q[i * sb] & static_cast<T>(~mask)));
           }
         });
       });
@@ -165,9 +166,9 @@ void CpuBackend::unary(UnaryOp f, ConstView x, View y) {
     });
     return;
   }
-  check<InternalError>(x.dtype == y.dtype && (x.dtype == DType::f64 ||
-                                              (x.dtype == DType::i64 && i64_has(f))),
-                       "cpu unary: functor {} from {} to {}", f.index, x.dtype, y.dtype);
+  check<InternalError>(
+      x.dtype == y.dtype && (x.dtype == DType::f64 || (x.dtype == DType::i64 && i64_has(f))),
+      "cpu unary: functor {} from {} to {}", f.index, x.dtype, y.dtype);
   if (x.dtype == DType::i64) {
     for_rows(loop, kGrain, [&](const auto& o, int64_t n) {
       const int64_t* from = at<int64_t>(x, o[1]);
@@ -213,11 +214,11 @@ void CpuBackend::binary(BinaryOp f, ConstView a, ConstView b, View y) {
                        a.dtype, b.dtype, y.dtype);
   visit(f, [&]<class F>(F functor) {
     switch (y.dtype) {
-      case DType::f64: return binary_loop<double>(loop, a, b, y, functor);
+      case DType::f64:
+        return binary_loop<double>(loop, a, b, y, functor);
       case DType::i64:
-        return binary_loop<int64_t>(loop, a, b, y, [=](int64_t p, int64_t q) {
-          return IntegerBinary::apply(functor, p, q);
-        });
+        return binary_loop<int64_t>(loop, a, b, y,
+                                    [](int64_t p, int64_t q) { return apply_i64<F>(p, q); });
       case DType::boolean:
         if constexpr (std::is_same_v<F, Mul> || std::is_same_v<F, Minimum>) {
           return binary_loop<bool>(loop, a, b, y, [](bool p, bool q) { return p && q; });
@@ -225,7 +226,8 @@ void CpuBackend::binary(BinaryOp f, ConstView a, ConstView b, View y) {
           return binary_loop<bool>(loop, a, b, y, [](bool p, bool q) { return p || q; });
         }
         [[fallthrough]];
-      default: fail<InternalError>("cpu binary: {} of {}", F::name, y.dtype);
+      default:
+        fail<InternalError>("cpu binary: {} of {}", F::name, y.dtype);
     }
   });
 }
@@ -253,17 +255,19 @@ void CpuBackend::compare(CompareOp f, ConstView a, ConstView b, View y) {
 }
 
 void CpuBackend::where(ConstView condition, ConstView a, ConstView b, View y) {
-  check<InternalError>(condition.dtype == DType::boolean && a.dtype == b.dtype &&
-                           a.dtype == y.dtype,
-                       "cpu where: {} ? {} : {} to {}", condition.dtype, a.dtype, b.dtype,
-                       y.dtype);
-  const auto loop =
-      make_loop<4>(y.shape, {&y.strides, &condition.strides, &a.strides, &b.strides});
+  check<InternalError>(
+      condition.dtype == DType::boolean && a.dtype == b.dtype && a.dtype == y.dtype,
+      "cpu where: {} ? {} : {} to {}", condition.dtype, a.dtype, b.dtype, y.dtype);
+  const auto loop = make_loop<4>(y.shape, {&y.strides, &condition.strides, &a.strides, &b.strides});
   switch (size_of(y.dtype)) {
-    case 1: return where_loop<uint8_t>(loop, condition, a, b, y);
-    case 2: return where_loop<uint16_t>(loop, condition, a, b, y);
-    case 4: return where_loop<uint32_t>(loop, condition, a, b, y);
-    default: return where_loop<uint64_t>(loop, condition, a, b, y);
+    case 1:
+      return where_loop<uint8_t>(loop, condition, a, b, y);
+    case 2:
+      return where_loop<uint16_t>(loop, condition, a, b, y);
+    case 4:
+      return where_loop<uint32_t>(loop, condition, a, b, y);
+    default:
+      return where_loop<uint64_t>(loop, condition, a, b, y);
   }
 }
 

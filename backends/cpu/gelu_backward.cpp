@@ -9,9 +9,12 @@ namespace {
 const GeluKernels& gelu_kernels() {
   if constexpr (kX86Kernels) {
     switch (active_isa()) {
-      case Isa::avx512: return avx512::gelu_kernels;
-      case Isa::avx2: return avx2::gelu_kernels;
-      case Isa::portable: break;
+      case Isa::avx512:
+        return avx512::gelu_kernels;
+      case Isa::avx2:
+        return avx2::gelu_kernels;
+      case Isa::portable:
+        break;
     }
   }
   return portable::gelu_kernels;

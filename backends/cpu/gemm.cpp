@@ -1,7 +1,7 @@
-#include <cblas.h>
-
 #include <algorithm>
 #include <vector>
+
+#include <cblas.h>
 
 #include "backends/cpu/cpu_backend.h"
 #include "tensor/base/parallel.h"
@@ -23,17 +23,17 @@ struct Matrix {
   int64_t leading = 1;  // elements from one row (or column, if transposed) to the next
 };
 
+/// Read off the strides; those of an axis of size 1 mean nothing.
 Matrix matrix_of(const ConstView& v) {
   const int64_t rows = v.shape[0], cols = v.shape[1];
-  if (v.strides[1] == 1 || cols == 1) {
-    if (v.strides[1] == 1 || rows == 1 || v.strides[0] != 1) {
-      return {v.data, false, std::max({v.strides[0], cols, int64_t{1}})};
-    }
+  const int64_t row_step = v.strides[0], col_step = v.strides[1];
+  if ((col_step == 1 || cols == 1) && (row_step >= cols || rows == 1)) {
+    return {v.data, false, std::max({rows == 1 ? 1 : row_step, cols, int64_t{1}})};
   }
-  check<InternalError>(v.strides[0] == 1 || rows == 1,
+  check<InternalError>((row_step == 1 || rows == 1) && (col_step >= rows || cols == 1),
                        "products: a matrix {} has strides {}; one of them must be 1", v.shape,
                        v.strides);
-  return {v.data, true, std::max({v.strides[1], rows, int64_t{1}})};
+  return {v.data, true, std::max({cols == 1 ? 1 : col_step, rows, int64_t{1}})};
 }
 
 /// Rows [row, row + rows) x columns [col, col + cols) of product `index`.
@@ -63,7 +63,8 @@ int64_t pieces_of(int64_t n, int64_t piece) {
 void add_tiles(std::vector<Tile>& tiles, std::span<const Product> products) {
   constexpr struct {
     int64_t rows, cols;
-  } kSizes[] = {{kTileRows, 768}, {kTileRows, 384}, {kTileRows, 192}, {192, 192}, {96, 96}, {48, 96}};
+  } kSizes[] = {{kTileRows, 768}, {kTileRows, 384}, {kTileRows, 192},
+                {192, 192},       {96, 96},         {48, 96}};
   auto count = [&](int64_t rows, int64_t cols) {
     int64_t n = 0;
     for (const Product& p : products) {

@@ -51,25 +51,26 @@ void CpuBackend::index_select(ConstView x, ConstView index, int axis, View y) {
   const auto stride = loop.inner_stride();
   const int64_t count = y.shape[axis];
   const size_t size = size_of(x.dtype);
-  parallel_ranges(count, std::max<int64_t>(kGrain / loop.numel, 1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const char* from = static_cast<const char*>(x.data) +
-                         static_cast<size_t>(index_at(index, i) * x.strides[axis]) * size;
-      char* to = static_cast<char*>(y.data) + static_cast<size_t>(i * y.strides[axis]) * size;
-      for_rows_in(loop, 0, loop.numel, [&](const auto& o, int64_t n) {
-        const char* px = from + o[1] * static_cast<int64_t>(size);
-        char* py = to + o[0] * static_cast<int64_t>(size);
-        if (stride[0] == 1 && stride[1] == 1) {
-          std::memcpy(py, px, static_cast<size_t>(n) * size);
-          return;
-        }
-        for (int64_t k = 0; k < n; ++k) {
-          std::memcpy(py + k * stride[0] * static_cast<int64_t>(size),
-                      px + k * stride[1] * static_cast<int64_t>(size), size);
+  parallel_ranges(
+      count, std::max<int64_t>(kGrain / loop.numel, 1), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const char* from = static_cast<const char*>(x.data) +
+                             static_cast<size_t>(index_at(index, i) * x.strides[axis]) * size;
+          char* to = static_cast<char*>(y.data) + static_cast<size_t>(i * y.strides[axis]) * size;
+          for_rows_in(loop, 0, loop.numel, [&](const auto& o, int64_t n) {
+            const char* px = from + o[1] * static_cast<int64_t>(size);
+            char* py = to + o[0] * static_cast<int64_t>(size);
+            if (stride[0] == 1 && stride[1] == 1) {
+              std::memcpy(py, px, static_cast<size_t>(n) * size);
+              return;
+            }
+            for (int64_t k = 0; k < n; ++k) {
+              std::memcpy(py + k * stride[0] * static_cast<int64_t>(size),
+                          px + k * stride[1] * static_cast<int64_t>(size), size);
+            }
+          });
         }
       });
-    }
-  });
 }
 
 void CpuBackend::index_add(ConstView x, ConstView index, int axis, View y) {
@@ -78,14 +79,23 @@ void CpuBackend::index_add(ConstView x, ConstView index, int axis, View y) {
   const Loop<2> loop = make_loop<2>(x_slice.shape, {&y_slice.strides, &x_slice.strides});
   const auto stride = loop.inner_stride();
   const int64_t count = x.shape[axis];
-  // Indices may repeat, so each thread takes a part of every slice and goes through all of them in
-  // order: the bits do not depend on threads.
+  // Indices may repeat. Each chunk owns some of y's slices (every sixteenth: frequent ones are
+  // often neighbours), or a part of every slice if there are few; it goes through all of x in
+  // order.
+  const bool by_slice = y.shape[axis] >= 64 && loop.numel >= 16;
+  const int64_t owners = by_slice ? std::clamp<int64_t>(x.numel() / kGrain, 1, 16) : 1;
+  const int64_t grain =
+      by_slice ? loop.numel : std::max<int64_t>(kGrain / std::max<int64_t>(count, 1), 64);
+  const int64_t parts = (loop.numel + grain - 1) / grain;
   visit_numbers(x.dtype, [&]<class T>(TypeTag<T>) {
-    const int64_t grain = std::max<int64_t>({kGrain / std::max<int64_t>(count, 1), 64});
-    parallel_ranges(loop.numel, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(owners * parts, [&](int64_t chunk) {
+      const int64_t owner = chunk % owners, begin = chunk / owners * grain;
+      const int64_t end = std::min(begin + grain, loop.numel);
       for (int64_t i = 0; i < count; ++i) {
+        const int64_t slice = index_at(index, i);
+        if (slice % owners != owner) continue;
         const T* from = x.as<T>() + i * x.strides[axis];
-        T* to = y.as<T>() + index_at(index, i) * y.strides[axis];
+        T* to = y.as<T>() + slice * y.strides[axis];
         for_rows_in(loop, begin, end, [&](const auto& o, int64_t n) {
           add_row(from + o[1], stride[1], to + o[0], stride[0], n);
         });

@@ -59,9 +59,12 @@ bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
 const LayerNormKernels& layer_norm_kernels() {
   if constexpr (kX86Kernels) {
     switch (active_isa()) {
-      case Isa::avx512: return avx512::layer_norm_kernels;
-      case Isa::avx2: return avx2::layer_norm_kernels;
-      case Isa::portable: break;
+      case Isa::avx512:
+        return avx512::layer_norm_kernels;
+      case Isa::avx2:
+        return avx2::layer_norm_kernels;
+      case Isa::portable:
+        break;
     }
   }
   return portable::layer_norm_kernels;
@@ -184,8 +187,8 @@ bool CpuBackend::try_layer_norm(ConstView x, std::span<const NormGroup> groups, 
 }
 
 bool CpuBackend::try_add_layer_norm(ConstView x, ConstView delta, ConstView row_scale,
-                                    std::span<const NormGroup> groups, double eps, View sum,
-                                    View y, View mean, View rstd) {
+                                    std::span<const NormGroup> groups, double eps, View sum, View y,
+                                    View mean, View rstd) {
   if (!is_real(x.dtype)) return false;
   if (x.dtype == DType::f64) {
     norm_forward<double>(x, delta, row_scale, groups, eps, sum, y, mean, rstd,

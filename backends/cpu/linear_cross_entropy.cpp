@@ -36,8 +36,7 @@ class Blocks {
   T* logits() const { return logits_.template as<T>(); }
 
   ConstView x_rows(int64_t begin, int64_t n) const {
-    return matrix(x_.as<T>() + begin * rows_.row_stride, x_.dtype, n, rows_.cols,
-                  rows_.row_stride);
+    return matrix(x_.as<T>() + begin * rows_.row_stride, x_.dtype, n, rows_.cols, rows_.row_stride);
   }
   View logits_view(int64_t n) const { return {logits(), x_.dtype, {n, classes_}, {classes_, 1}}; }
 
@@ -65,9 +64,9 @@ class Blocks {
 };
 
 template <class T>
-void run_forward(CpuBackend& backend, const ConstView& x, const ConstView& w,
-                 const ConstView& bias, const ConstView& labels, const CrossEntropyArgs& args,
-                 const View& loss, const View& lse, const View& best) {
+void run_forward(CpuBackend& backend, const ConstView& x, const ConstView& w, const ConstView& bias,
+                 const ConstView& labels, const CrossEntropyArgs& args, const View& loss,
+                 const View& lse, const View& best) {
   Blocks<T> blocks(backend, x, w, bias);
   blocks.each([&](int64_t begin, int64_t n) {
     CrossEntropyRows<T> a = cross_entropy_rows<T>(blocks.logits_view(n), labels, args);
@@ -101,19 +100,26 @@ void run_backward(CpuBackend& backend, const ConstView& g, const ConstView& x, c
     size_t count = 0;
     if (grad.dx) {
       const Rows r = rows_of(grad.dx);
-      products[count++] = {dlogits, w,
-                           View{grad.dx.as<T>() + begin * r.row_stride, grad.dx.dtype,
-                                {n, r.cols}, {r.row_stride, 1}},
-                           {}, false};
+      products[count++] = {dlogits,
+                           w,
+                           View{grad.dx.as<T>() + begin * r.row_stride,
+                                grad.dx.dtype,
+                                {n, r.cols},
+                                {r.row_stride, 1}},
+                           {},
+                           false};
     }
     if (grad.dw) {
-      products[count++] = {transposed(dlogits), blocks.x_rows(begin, n), grad.dw, {},
+      products[count++] = {transposed(dlogits),
+                           blocks.x_rows(begin, n),
+                           grad.dw,
+                           {},
                            grad.accumulate_w || begin > 0};
     }
     backend.products(std::span(products, count));
     if (grad.dbias) {
-      const View sums{grad.dbias.data, grad.dbias.dtype, {1, blocks.classes()},
-                      {blocks.classes(), 1}};
+      const View sums{
+          grad.dbias.data, grad.dbias.dtype, {1, blocks.classes()}, {blocks.classes(), 1}};
       backend.reduce(ReduceOp::sum, dlogits, sums, grad.accumulate_bias || begin > 0);
     }
   });
@@ -122,8 +128,8 @@ void run_backward(CpuBackend& backend, const ConstView& g, const ConstView& x, c
 }  // namespace
 
 bool CpuBackend::try_linear_cross_entropy(ConstView x, ConstView w, ConstView bias,
-                                          ConstView labels, const CrossEntropyArgs& args,
-                                          View loss, View lse, View best) {
+                                          ConstView labels, const CrossEntropyArgs& args, View loss,
+                                          View lse, View best) {
   if (!is_contiguous(labels) || w.shape[0] == 0) return false;
   if (x.dtype == DType::f64) {
     run_forward<double>(*this, x, w, bias, labels, args, loss, lse, best);

@@ -1,55 +1,89 @@
+#include "backends/cpu/isa/random.h"
+
+#include <algorithm>
 #include <cmath>
 
+#include "backends/cpu/convert_internal.h"
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/cpu_features.h"
 #include "tensor/base/parallel.h"
 
 namespace tessera {
 namespace {
 
-constexpr int64_t kRandomGrain = 8192;  // elements a chunk; a multiple of 4
+constexpr int64_t kRandomGrain = 8192;  // elements a chunk
+constexpr int64_t kBlock = 512;         // elements at a time: 128 Philox blocks
+static_assert(kRandomGrain % kBlock == 0 && kBlock % 64 == 0);
 
-/// Calls f(i, words, count) for each block of four elements: i = 0, 4, 8, …; the last may be short.
-template <class F>
-void for_blocks(RandomKey key, int64_t n, F&& f) {
+const RandomKernels& random_kernels() {
+  if constexpr (kX86Kernels) {
+    switch (active_isa()) {
+      case Isa::avx512:
+        return avx512::random_kernels;
+      case Isa::avx2:
+        return avx2::random_kernels;
+      case Isa::portable:
+        break;
+    }
+  }
+  return portable::random_kernels;
+}
+
+/// Calls f(i, drawn, count) for elements i … i + count - 1, with what `draw(key, first block,
+/// blocks, out)` made for them.
+template <class T, class Draw, class F>
+void for_drawn(RandomKey key, int64_t n, Draw draw, F&& f) {
   parallel_ranges(n, kRandomGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i += 4) {
-      f(i, philox(key.value, static_cast<uint64_t>(i / 4)), std::min<int64_t>(4, end - i));
+    T drawn[kBlock];
+    for (int64_t i = begin; i < end; i += kBlock) {
+      const int64_t count = std::min(kBlock, end - i);
+      draw(key.value, static_cast<uint64_t>(i / 4), (count + 63) / 64 * 16, drawn);
+      f(i, drawn, count);
     }
   });
 }
 
 template <class T>
 void uniform_into(RandomKey key, T* y, int64_t n) {
-  for_blocks(key, n, [&](int64_t i, const Philox4& words, int64_t count) {
-    for (int64_t k = 0; k < count; ++k) y[i + k] = static_cast<T>(uniform_from(words.word[k]));
-  });
+  for_drawn<uint32_t>(key, n, random_kernels().words,
+                      [&](int64_t i, const uint32_t* words, int64_t count) {
+                        for (int64_t k = 0; k < count; ++k)
+                          y[i + k] = static_cast<T>(uniform_from(words[k]));
+                      });
 }
 
-/// Box-Muller in f64, so that the same library function serves all.
-template <class T>
-void normal_into(RandomKey key, T* y, int64_t n) {
-  for_blocks(key, n, [&](int64_t i, const Philox4& words, int64_t count) {
-    for (int64_t pair = 0; pair < 2; ++pair) {
-      const double u = (static_cast<double>(words.word[2 * pair]) + 0.5) * 0x1p-32;
-      const double angle = 6.283185307179586 * static_cast<double>(words.word[2 * pair + 1]) * 0x1p-32;
-      const double radius = std::sqrt(-2 * std::log(u));
-      const double values[2] = {radius * std::cos(angle), radius * std::sin(angle)};
-      for (int64_t k = 0; k < 2 && 2 * pair + k < count; ++k) {
-        y[i + 2 * pair + k] = static_cast<T>(values[k]);
-      }
-    }
-  });
+/// The same words as for f32, through libm.
+void normal_into(RandomKey key, double* y, int64_t n) {
+  for_drawn<uint32_t>(
+      key, n, random_kernels().words, [&](int64_t i, const uint32_t* words, int64_t count) {
+        for (int64_t k = 0; k < count; k += 2) {
+          const double u = (static_cast<double>(words[k]) + 0.5) * 0x1p-32;
+          const double angle = 6.283185307179586 * static_cast<double>(words[k + 1]) * 0x1p-32;
+          const double radius = std::sqrt(-2 * std::log(u));
+          y[i + k] = radius * std::cos(angle);
+          if (k + 1 < count) y[i + k + 1] = radius * std::sin(angle);
+        }
+      });
+}
+
+void normal_into(RandomKey key, float* y, int64_t n) {
+  for_drawn<float>(
+      key, n, random_kernels().normal,
+      [&](int64_t i, const float* drawn, int64_t count) { std::copy_n(drawn, count, y + i); });
 }
 
 template <class T>
 void dropout_into(RandomKey key, double p, const T* x, T* y, int64_t n) {
+  using C = Compute<T>;
   const float threshold = static_cast<float>(p);
-  const T scale = static_cast<T>(1 / (1 - p));
-  for_blocks(key, n, [&](int64_t i, const Philox4& words, int64_t count) {
-    for (int64_t k = 0; k < count; ++k) {
-      y[i + k] = uniform_from(words.word[k]) >= threshold ? x[i + k] * scale : T(0);
-    }
-  });
+  const C scale = static_cast<C>(1 / (1 - p));
+  for_drawn<uint32_t>(key, n, random_kernels().words,
+                      [&](int64_t i, const uint32_t* words, int64_t count) {
+                        for (int64_t k = 0; k < count; ++k) {
+                          const C kept = widen(x[i + k]) * scale;
+                          y[i + k] = convert<T>(uniform_from(words[k]) >= threshold ? kept : C(0));
+                        }
+                      });
 }
 
 }  // namespace
@@ -65,8 +99,16 @@ void CpuBackend::normal(RandomKey key, View y) {
 }
 
 void CpuBackend::dropout(RandomKey key, double p, ConstView x, View y) {
-  x.dtype == DType::f64 ? dropout_into(key, p, x.as<double>(), y.as<double>(), y.numel())
-                        : dropout_into(key, p, x.as<float>(), y.as<float>(), y.numel());
+  switch (x.dtype) {
+    case DType::f64:
+      return dropout_into(key, p, x.as<double>(), y.as<double>(), y.numel());
+    case DType::f32:
+      return dropout_into(key, p, x.as<float>(), y.as<float>(), y.numel());
+    case DType::bf16:
+      return dropout_into(key, p, x.as<bf16>(), y.as<bf16>(), y.numel());
+    default:
+      fail<InternalError>("cpu dropout: {}", x.dtype);
+  }
 }
 
 }  // namespace tessera

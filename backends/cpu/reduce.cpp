@@ -1,7 +1,10 @@
+#include "backends/cpu/isa/reduce.h"
+
 #include <limits>
 
 #include "backends/cpu/convert_internal.h"
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/cpu_features.h"
 #include "backends/cpu/loops_internal.h"
 #include "backends/cpu/scratch.h"
 
@@ -11,6 +14,20 @@ namespace tessera {
 namespace {
 
 constexpr int64_t kRun = 256;  // elements summed in f32 before they join the f64 total
+
+const ReduceKernels& reduce_kernels() {
+  if constexpr (kX86Kernels) {
+    switch (active_isa()) {
+      case Isa::avx512:
+        return avx512::reduce_kernels;
+      case Isa::avx2:
+        return avx2::reduce_kernels;
+      case Isa::portable:
+        break;
+    }
+  }
+  return portable::reduce_kernels;
+}
 
 template <class T>
 struct SumOf {
@@ -61,6 +78,10 @@ struct ExtremeOf {
     return better || is_nan(b) ? (is_nan(a) ? a : b) : a;
   }
   static Total row(const T* x, int64_t stride, int64_t n) {
+    if constexpr (std::is_same_v<T, float>) {
+      const ReduceKernels& k = reduce_kernels();
+      if (stride == 1) return largest ? k.max_row(x, n) : k.min_row(x, n);
+    }
     Total total = start();
     for (int64_t i = 0; i < n; ++i) total = join(total, widen(x[i * stride]));
     return total;
@@ -116,7 +137,8 @@ void reduce_rows(const Plan& plan, const ConstView& x, const View& y, bool accum
                     pieces > 1 ? std::min(length, (piece + 1) * kGrain) : length,
                     [&](const auto& r, int64_t n) {
                       const T* row = at<T>(x, o[1] + r[0]);
-                      with_unit_stride(step, [&](auto s) { total = R::join(total, R::row(row, s, n)); });
+                      with_unit_stride(step,
+                                       [&](auto s) { total = R::join(total, R::row(row, s, n)); });
                     });
         partial.as<Total>()[item] = total;
         if (pieces == 1) store(*at<T>(y, o[0]), total, accumulate);
@@ -129,9 +151,8 @@ void reduce_rows(const Plan& plan, const ConstView& x, const View& y, bool accum
     for (int64_t p = 0; p < pieces; ++p) {
       total = R::join(total, partial.as<Total>()[output * pieces + p]);
     }
-    for_rows_in(plan.kept, output, output + 1, [&](const auto& o, int64_t) {
-      store(*at<T>(y, o[0]), total, accumulate);
-    });
+    for_rows_in(plan.kept, output, output + 1,
+                [&](const auto& o, int64_t) { store(*at<T>(y, o[0]), total, accumulate); });
   }
 }
 
@@ -167,7 +188,14 @@ void fold_columns(const Loop<1>& rows, int64_t begin, int64_t end, const T* x,
       const int64_t step = rows.inner_stride()[0];
       for (int64_t i = 0; i < n; ++i) {
         const T* row = x + o[0] + i * step;
-        for (int64_t j = 0; j < cols; ++j) total[j] = R::join(total[j], static_cast<Total>(widen(row[j])));
+        if constexpr (std::is_same_v<T, float>) {
+          const ReduceKernels& k = reduce_kernels();
+          (std::is_same_v<R, ExtremeOf<T, true>> ? k.max_into : k.min_into)(row, total, cols);
+        } else {
+          for (int64_t j = 0; j < cols; ++j) {
+            total[j] = R::join(total[j], static_cast<Total>(widen(row[j])));
+          }
+        }
       }
     });
   }
@@ -235,14 +263,38 @@ void run_reduction(const ConstView& x, const View& y, bool accumulate) {
   reduce_rows<T, R>(plan, x, y, accumulate);
 }
 
+/// Index of the first largest of a line; a NaN counts as largest.
+template <class T>
+int64_t first_largest(const T* line, int64_t step, int64_t count) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (step == 1) {
+      const ReduceKernels& k = reduce_kernels();
+      return k.find(line, count, k.max_row(line, count));
+    }
+  }
+  int64_t best = 0;
+  auto most = widen(line[0]);
+  for (int64_t i = 1; i < count && !is_nan(most); ++i) {
+    const auto v = widen(line[i * step]);
+    if (v > most || is_nan(v)) {
+      most = v;
+      best = i;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 void CpuBackend::reduce(ReduceOp f, ConstView x, View y, bool accumulate) {
   visit_dtype(x.dtype, [&]<class T>(TypeTag<T>) {
     switch (f) {
-      case ReduceOp::sum: return run_reduction<T, SumOf<T>>(x, y, accumulate);
-      case ReduceOp::max: return run_reduction<T, ExtremeOf<T, true>>(x, y, false);
-      case ReduceOp::min: return run_reduction<T, ExtremeOf<T, false>>(x, y, false);
+      case ReduceOp::sum:
+        return run_reduction<T, SumOf<T>>(x, y, accumulate);
+      case ReduceOp::max:
+        return run_reduction<T, ExtremeOf<T, true>>(x, y, false);
+      case ReduceOp::min:
+        return run_reduction<T, ExtremeOf<T, false>>(x, y, false);
     }
   });
 }
@@ -257,17 +309,8 @@ void CpuBackend::argmax(ConstView x, int axis, View y) {
   visit_dtype(x.dtype, [&]<class T>(TypeTag<T>) {
     for_rows(loop, std::max<int64_t>(kGrain / count, 1), [&](const auto& o, int64_t n) {
       for (int64_t k = 0; k < n; ++k) {
-        const T* line = at<T>(x, o[1] + k * stride[1]);
-        int64_t best = 0;
-        auto most = widen(line[0]);
-        for (int64_t i = 1; i < count && !is_nan(most); ++i) {
-          const auto v = widen(line[i * step]);
-          if (v > most || is_nan(v)) {
-            most = v;
-            best = i;
-          }
-        }
-        *at<int64_t>(y, o[0] + k * stride[0]) = best;
+        *at<int64_t>(y, o[0] + k * stride[0]) =
+            first_largest(at<T>(x, o[1] + k * stride[1]), step, count);
       }
     });
   });

@@ -12,9 +12,12 @@ namespace {
 const SoftmaxKernels& softmax_kernels() {
   if constexpr (kX86Kernels) {
     switch (active_isa()) {
-      case Isa::avx512: return avx512::softmax_kernels;
-      case Isa::avx2: return avx2::softmax_kernels;
-      case Isa::portable: break;
+      case Isa::avx512:
+        return avx512::softmax_kernels;
+      case Isa::avx2:
+        return avx2::softmax_kernels;
+      case Isa::portable:
+        break;
     }
   }
   return portable::softmax_kernels;

@@ -1,6 +1,10 @@
+#include "backends/cpu/isa/update.h"
+
+#include <algorithm>
 #include <cmath>
 
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/cpu_features.h"
 #include "backends/cpu/loops_internal.h"
 #include "backends/cpu/scratch.h"
 
@@ -26,42 +30,44 @@ void for_chunks(const Items& items, Size&& size, F&& f) {
   });
 }
 
-template <class T>
-double square_sum(const T* x, int64_t n) {
-  double lane[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int64_t k = 0; k < 8; ++k) lane[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+const UpdateKernels& update_kernels() {
+  if constexpr (kX86Kernels) {
+    switch (active_isa()) {
+      case Isa::avx512:
+        return avx512::update_kernels;
+      case Isa::avx2:
+        return avx2::update_kernels;
+      case Isa::portable:
+        break;
+    }
   }
-  for (int64_t k = 0; i < n; ++i, ++k) lane[k] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+  return portable::update_kernels;
 }
 
-/// One chunk of one tensor; every constant is in the parameters' type, as the formula has them.
+/// Every constant is computed in f64, then rounded to the parameters' type.
 template <class T>
-void adamw_chunk(const AdamWTensor& t, const AdamWArgs& a, T grad_scale, int64_t begin,
-                 int64_t end) {
-  const T b1 = static_cast<T>(a.beta1), b2 = static_cast<T>(a.beta2);
-  const T c1 = static_cast<T>(1 - a.beta1), c2 = static_cast<T>(1 - a.beta2);
+AdamWConstants<T> constants_of(const AdamWTensor& t, const AdamWArgs& a, double grad_scale) {
   const double step = static_cast<double>(a.step);
-  const T rate = static_cast<T>(t.lr / (1 - std::pow(a.beta1, step)));
-  const T root = static_cast<T>(1 / std::sqrt(1 - std::pow(a.beta2, step)));
-  const T eps = static_cast<T>(a.eps), keep = static_cast<T>(1 - t.lr * t.weight_decay);
-  T* p = t.param.as<T>();
-  const T* grad = t.grad.as<T>();
-  T *m = t.m.as<T>(), *v = t.v.as<T>();
-  for (int64_t i = begin; i < end; ++i) {
-    // Clipping a norm that is not finite gives 0, and 0 times infinity is no number.
-    const T g = grad_scale == 0 ? T(0) : grad[i] * grad_scale;
-    m[i] = b1 * m[i] + c1 * g;
-    v[i] = b2 * v[i] + c2 * g * g;
-    p[i] = p[i] * keep - rate * m[i] / (std::sqrt(v[i]) * root + eps);
-  }
-  if (t.average) {
-    T* average = t.average.as<T>();
-    const T d = static_cast<T>(a.average_decay), e = static_cast<T>(1 - a.average_decay);
-    for (int64_t i = begin; i < end; ++i) average[i] = d * average[i] + e * p[i];
-  }
+  const double correction1 = 1 - std::pow(a.beta1, step), correction2 = 1 - std::pow(a.beta2, step);
+  return {.scale = static_cast<T>(grad_scale),
+          .beta1 = static_cast<T>(a.beta1),
+          .one_minus_beta1 = static_cast<T>(1 - a.beta1),
+          .beta2 = static_cast<T>(a.beta2),
+          .one_minus_beta2 = static_cast<T>(1 - a.beta2),
+          .keep = static_cast<T>(1 - t.lr * t.weight_decay),
+          .rate = static_cast<T>(t.lr / correction1),
+          .root = static_cast<T>(1 / std::sqrt(correction2)),
+          .eps = static_cast<T>(a.eps),
+          .decay = static_cast<T>(a.average_decay),
+          .one_minus_decay = static_cast<T>(1 - a.average_decay)};
+}
+
+template <class T, class Kernel>
+void adamw_chunk(Kernel kernel, const AdamWTensor& t, const AdamWArgs& args, double grad_scale,
+                 int64_t begin, int64_t end) {
+  T* average = t.average ? t.average.as<T>() + begin : nullptr;
+  kernel(constants_of<T>(t, args, grad_scale), t.grad.as<T>() + begin, t.param.as<T>() + begin,
+         t.m.as<T>() + begin, t.v.as<T>() + begin, average, end - begin);
 }
 
 }  // namespace
@@ -71,10 +77,11 @@ void CpuBackend::global_norm(std::span<const ConstView> tensors, View y) {
   int64_t chunks = 0;
   for (const ConstView& v : tensors) chunks += (v.numel() + kUpdateGrain - 1) / kUpdateGrain;
   const Scratch partial = Scratch::of<double>(chunks);
+  const UpdateKernels& k = update_kernels();
   for_chunks(tensors, size, [&](const ConstView& v, int64_t chunk, int64_t begin, int64_t end) {
     partial.as<double>()[chunk] = v.dtype == DType::f64
-                                      ? square_sum(v.as<double>() + begin, end - begin)
-                                      : square_sum(v.as<float>() + begin, end - begin);
+                                      ? k.square_sum_f64(v.as<double>() + begin, end - begin)
+                                      : k.square_sum_f32(v.as<float>() + begin, end - begin);
   });
   double total = 0;
   for (int64_t i = 0; i < chunks; ++i) total += partial.as<double>()[i];
@@ -88,16 +95,16 @@ void CpuBackend::global_norm(std::span<const ConstView> tensors, View y) {
 void CpuBackend::adamw(std::span<const AdamWTensor> tensors, const AdamWArgs& args) {
   double scale = 1;
   if (args.grad_scale) {
-    scale = args.grad_scale.dtype == DType::f64
-                ? *args.grad_scale.as<double>()
-                : static_cast<double>(*args.grad_scale.as<float>());
+    scale = args.grad_scale.dtype == DType::f64 ? *args.grad_scale.as<double>()
+                                                : static_cast<double>(*args.grad_scale.as<float>());
   }
+  const UpdateKernels& k = update_kernels();
   auto size = [](const AdamWTensor& t) { return t.param.numel(); };
   for_chunks(tensors, size, [&](const AdamWTensor& t, int64_t, int64_t begin, int64_t end) {
     if (t.param.dtype == DType::f64) {
-      adamw_chunk<double>(t, args, scale, begin, end);
+      adamw_chunk<double>(k.adamw_f64, t, args, scale, begin, end);
     } else {
-      adamw_chunk<float>(t, args, static_cast<float>(scale), begin, end);
+      adamw_chunk<float>(k.adamw_f32, t, args, scale, begin, end);
     }
   });
 }
