@@ -26,7 +26,7 @@ bool bit(uint32_t word, int i) { return (word >> i & 1u) != 0; }
 CpuFeatures detect() {
   CpuFeatures f;
   uint32_t a, b, c, d;
-  if (__get_cpuid_max(0x80000000u, nullptr) >= 0x80000004u) {
+  if (static_cast<uint32_t>(__get_cpuid_max(0x80000000u, nullptr)) >= 0x80000004u) {
     char text[49] = {};
     for (uint32_t i = 0; i < 3; ++i) {
       __cpuid(0x80000002u + i, a, b, c, d);

@@ -45,11 +45,10 @@ void for_drawn(RandomKey key, int64_t n, Draw draw, F&& f) {
 
 template <class T>
 void uniform_into(RandomKey key, T* y, int64_t n) {
-  for_drawn<uint32_t>(key, n, random_kernels().words,
-                      [&](int64_t i, const uint32_t* words, int64_t count) {
-                        for (int64_t k = 0; k < count; ++k)
-                          y[i + k] = static_cast<T>(uniform_from(words[k]));
-                      });
+  for_drawn<float>(key, n, random_kernels().uniform,
+                   [&](int64_t i, const float* drawn, int64_t count) {
+                     for (int64_t k = 0; k < count; ++k) y[i + k] = static_cast<T>(drawn[k]);
+                   });
 }
 
 /// The same words as for f32, through libm.
@@ -72,18 +71,26 @@ void normal_into(RandomKey key, float* y, int64_t n) {
       [&](int64_t i, const float* drawn, int64_t count) { std::copy_n(drawn, count, y + i); });
 }
 
+void dropout_into(RandomKey key, double p, const float* x, float* y, int64_t n) {
+  const RandomKernels& k = random_kernels();
+  const float threshold = static_cast<float>(p), scale = static_cast<float>(1 / (1 - p));
+  for_drawn<float>(key, n, k.uniform, [&](int64_t i, const float* drawn, int64_t count) {
+    k.dropout(drawn, threshold, scale, x + i, y + i, count);
+  });
+}
+
 template <class T>
 void dropout_into(RandomKey key, double p, const T* x, T* y, int64_t n) {
   using C = Compute<T>;
   const float threshold = static_cast<float>(p);
   const C scale = static_cast<C>(1 / (1 - p));
-  for_drawn<uint32_t>(key, n, random_kernels().words,
-                      [&](int64_t i, const uint32_t* words, int64_t count) {
-                        for (int64_t k = 0; k < count; ++k) {
-                          const C kept = widen(x[i + k]) * scale;
-                          y[i + k] = convert<T>(uniform_from(words[k]) >= threshold ? kept : C(0));
-                        }
-                      });
+  for_drawn<float>(key, n, random_kernels().uniform,
+                   [&](int64_t i, const float* drawn, int64_t count) {
+                     for (int64_t k = 0; k < count; ++k) {
+                       const C kept = widen(x[i + k]) * scale;
+                       y[i + k] = convert<T>(drawn[k] >= threshold ? kept : C(0));
+                     }
+                   });
 }
 
 }  // namespace

@@ -5,49 +5,131 @@
 namespace tessera {
 namespace {
 
-/// Sixteen Philox blocks side by side: word[w][b] is word w of block `first + b`.
-struct Blocks {
-  uint32_t word[4][16];
+/// Eight numbers of 32 bits, each in the lower half of 64: what the multiplication wants. The upper
+/// halves hold anything.
+#if defined(__AVX512F__)
+struct Wide {
+  __m512i r;
 };
+inline Wide wide(uint64_t x) { return {_mm512_set1_epi64(static_cast<int64_t>(x))}; }
+inline Wide load(const uint64_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store(Wide a, uint64_t* p) { _mm512_storeu_si512(p, a.r); }
+inline Wide operator*(Wide a, Wide b) {
+  return {_mm512_maskz_mul_epu32(static_cast<__mmask8>(0xFF), a.r, b.r)};
+}
+inline Wide operator^(Wide a, Wide b) { return {_mm512_xor_si512(a.r, b.r)}; }
+inline Wide upper(Wide a) {
+  return {_mm512_maskz_srli_epi64(static_cast<__mmask8>(0xFF), a.r, 32)};
+}
+/// The lower halves of a below those of b: two words as memory has them on this processor.
+inline Wide pair(Wide a, Wide b) {
+  return {_mm512_mask_blend_epi32(static_cast<__mmask16>(0xAAAA), a.r,
+                                  _mm512_maskz_slli_epi64(static_cast<__mmask8>(0xFF), b.r, 32))};
+}
+#elif defined(__AVX2__)
+struct Wide {
+  __m256i lo, hi;
+};
+inline Wide wide(uint64_t x) {
+  const __m256i r = _mm256_set1_epi64x(static_cast<int64_t>(x));
+  return {r, r};
+}
+inline Wide load(const uint64_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4))};
+}
+inline void store(Wide a, uint64_t* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 4), a.hi);
+}
+inline Wide operator*(Wide a, Wide b) {
+  return {_mm256_mul_epu32(a.lo, b.lo), _mm256_mul_epu32(a.hi, b.hi)};
+}
+inline Wide operator^(Wide a, Wide b) {
+  return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
+}
+inline Wide upper(Wide a) { return {_mm256_srli_epi64(a.lo, 32), _mm256_srli_epi64(a.hi, 32)}; }
+/// The lower halves of a below those of b: two words as memory has them on this processor.
+inline Wide pair(Wide a, Wide b) {
+  return {_mm256_blend_epi32(a.lo, _mm256_slli_epi64(b.lo, 32), 0xAA),
+          _mm256_blend_epi32(a.hi, _mm256_slli_epi64(b.hi, 32), 0xAA)};
+}
+#else
+struct Wide {
+  uint64_t v[8];
+};
+template <class F>
+inline Wide each_wide(F f) {
+  Wide y;
+  for (int i = 0; i < 8; ++i) y.v[i] = f(i);
+  return y;
+}
+inline Wide wide(uint64_t x) {
+  return each_wide([&](int) { return x; });
+}
+inline Wide load(const uint64_t* p) {
+  return each_wide([&](int i) { return p[i]; });
+}
+inline void store(Wide a, uint64_t* p) {
+  for (int i = 0; i < 8; ++i) p[i] = a.v[i];
+}
+inline Wide operator*(const Wide& a, const Wide& b) {
+  return each_wide([&](int i) { return (a.v[i] & 0xFFFFFFFFull) * (b.v[i] & 0xFFFFFFFFull); });
+}
+inline Wide operator^(const Wide& a, const Wide& b) {
+  return each_wide([&](int i) { return a.v[i] ^ b.v[i]; });
+}
+inline Wide upper(const Wide& a) {
+  return each_wide([&](int i) { return a.v[i] >> 32; });
+}
+/// The lower halves of a and b, two words in the order that memory has.
+inline Wide pair(const Wide& a, const Wide& b) {
+  return each_wide([&](int i) {
+    const uint32_t both[2] = {static_cast<uint32_t>(a.v[i]), static_cast<uint32_t>(b.v[i])};
+    uint64_t y;
+    __builtin_memcpy(&y, both, 8);
+    return y;
+  });
+}
+#endif
 
-// rng.h's function may not be used here, it is inline with external linkage. The loops over b are
-// the ones that the compiler vectorises.
-inline void philox16(uint64_t key, uint64_t first, Blocks& out) {
-  uint32_t c0[16], c1[16], c2[16], c3[16];
-  for (uint64_t b = 0; b < 16; ++b) {
-    c0[b] = static_cast<uint32_t>(first + b);
-    c1[b] = static_cast<uint32_t>((first + b) >> 32);
-    c2[b] = 0;
-    c3[b] = 0;
-  }
+/// Eight Philox blocks from `first` on: word w of block b to out[4 b + w]. rng.h's function may not
+/// be used here, it is inline with external linkage.
+inline void philox8(uint64_t key, uint64_t first, uint32_t* out) {
+  uint64_t counter[8];
+  for (uint64_t b = 0; b < 8; ++b) counter[b] = first + b;
+  Wide c0 = load(counter), c1 = upper(c0), c2 = wide(0), c3 = wide(0);
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
-    for (int b = 0; b < 16; ++b) {
-      const uint64_t p0 = 0xD2511F53ull * c0[b], p1 = 0xCD9E8D57ull * c2[b];
-      const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1[b] ^ k0;
-      const uint32_t n2 = static_cast<uint32_t>(p0 >> 32) ^ c3[b] ^ k1;
-      c1[b] = static_cast<uint32_t>(p1);
-      c3[b] = static_cast<uint32_t>(p0);
-      c0[b] = n0;
-      c2[b] = n2;
-    }
+    const Wide p0 = c0 * wide(0xD2511F53u), p1 = c2 * wide(0xCD9E8D57u);
+    c0 = upper(p1) ^ c1 ^ wide(k0);
+    c2 = upper(p0) ^ c3 ^ wide(k1);
+    c1 = p1;
+    c3 = p0;
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-  for (int b = 0; b < 16; ++b) {
-    out.word[0][b] = c0[b];
-    out.word[1][b] = c1[b];
-    out.word[2][b] = c2[b];
-    out.word[3][b] = c3[b];
+  uint64_t left[8], right[8];
+  store(pair(c0, c1), left);
+  store(pair(c2, c3), right);
+  for (int b = 0; b < 8; ++b) {
+    __builtin_memcpy(out + 4 * b, left + b, 8);
+    __builtin_memcpy(out + 4 * b + 2, right + b, 8);
   }
 }
 
-void words(uint64_t key, uint64_t first, int64_t blocks, uint32_t* out) {
-  Blocks w;
-  for (int64_t i = 0; i < blocks; i += 16, out += 64) {
-    philox16(key, first + static_cast<uint64_t>(i), w);
-    for (int b = 0; b < 16; ++b) {
-      for (int k = 0; k < 4; ++k) out[4 * b + k] = w.word[k][b];
+[[gnu::flatten]] void words(uint64_t key, uint64_t first, int64_t blocks, uint32_t* out) {
+  for (int64_t b = 0; b < blocks; b += 8) {
+    philox8(key, first + static_cast<uint64_t>(b), out + 4 * b);
+  }
+}
+
+[[gnu::flatten]] void uniform(uint64_t key, uint64_t first, int64_t blocks, float* out) {
+  for (int64_t b = 0; b < blocks; b += 8) {
+    uint32_t word[32];
+    philox8(key, first + static_cast<uint64_t>(b), word);
+    for (int i = 0; i < 32; ++i) {  // 24 bits fit a signed number, which converts faster
+      out[4 * b + i] = static_cast<float>(static_cast<int32_t>(word[i] >> 8)) * 0x1p-24f;
     }
   }
 }
@@ -71,7 +153,7 @@ inline F32x16 radius_of(const uint32_t* word) {
   return sqrt(F32x16(-2.0f) * y);
 }
 
-/// cos and sin of 2 pi word / 2^32, times the radius; to out[0], out[1], out[4], out[5], …
+/// cos and sin of 2 pi word / 2^32, times the radius, in pairs.
 inline void rotate(F32x16 radius, const uint32_t* word, float* out) {
   float turn[16];
   uint32_t quadrant[16];
@@ -90,24 +172,37 @@ inline void rotate(F32x16 radius, const uint32_t* word, float* out) {
   for (int i = 0; i < 16; ++i) {
     const bool swap = (quadrant[i] & 1u) != 0;
     const float a = swap ? sine[i] : cosine[i], b = swap ? cosine[i] : sine[i];
-    out[4 * i] = quadrant[i] == 1 || quadrant[i] == 2 ? -a : a;
-    out[4 * i + 1] = quadrant[i] >= 2 ? -b : b;
+    out[2 * i] = quadrant[i] == 1 || quadrant[i] == 2 ? -a : a;
+    out[2 * i + 1] = quadrant[i] >= 2 ? -b : b;
   }
 }
 
 [[gnu::flatten]] void normal(uint64_t key, uint64_t first, int64_t blocks, float* out) {
-  Blocks w;
-  for (int64_t i = 0; i < blocks; i += 16, out += 64) {
-    philox16(key, first + static_cast<uint64_t>(i), w);
-    rotate(radius_of(w.word[0]), w.word[1], out);
-    rotate(radius_of(w.word[2]), w.word[3], out + 2);
+  for (int64_t b = 0; b < blocks; b += 8, out += 32) {
+    uint32_t word[32], radius[16], angle[16];
+    philox8(key, first + static_cast<uint64_t>(b), word);
+    for (int i = 0; i < 16; ++i) {
+      radius[i] = word[2 * i];
+      angle[i] = word[2 * i + 1];
+    }
+    rotate(radius_of(radius), angle, out);
   }
+}
+
+[[gnu::flatten]] void dropout(const float* drawn, float threshold, float scale, const float* x,
+                              float* y, int64_t n) {
+  const F32x16 least(threshold), factor(scale), zero(0.0f);
+  const auto f = [&](F32x16 u, F32x16 v) { return select(u >= least, v * factor, zero); };
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) f(F32x16::load(drawn + i), F32x16::load(x + i)).store(y + i);
+  if (i < n) f(F32x16::load(drawn + i, n - i), F32x16::load(x + i, n - i)).store(y + i, n - i);
 }
 
 }  // namespace
 
 namespace TESSERA_ISA {
-extern const RandomKernels random_kernels = {.words = words, .normal = normal};
+extern const RandomKernels random_kernels = {
+    .words = words, .uniform = uniform, .normal = normal, .dropout = dropout};
 }
 
 }  // namespace tessera
