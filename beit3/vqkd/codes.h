@@ -15,7 +15,7 @@ struct CodeTable {
   int64_t codes = 0;                  ///< size of the codebook
   uint64_t tokenizer = 0;             ///< content_hash of the tokenizer that made them
   std::string data;                   ///< what they were made of, in the words of the caller
-  std::vector<int32_t> ids = {};     ///< (pictures, patches)
+  std::vector<int32_t> ids = {};      ///< (pictures, patches)
 
   std::span<const int32_t> of(int64_t picture) const {
     return std::span(ids).subspan(static_cast<size_t>(picture * patches),

@@ -80,15 +80,19 @@ VqkdConfig complete(VqkdConfig c) {
   }
   check<ValueError>(c.target_width > 0,
                     "image tokenizer: target_width is missing; give the width of the features");
-  const int64_t inputs = 3 * c.patch * c.patch;
-  const int64_t parameters =
-      c.width * (12 * c.width * c.encoder_layers + inputs + c.patches() + c.code_width) +
-      c.decoder_width * (12 * c.decoder_width * c.decoder_layers + c.patches() + c.target_width) +
-      2 * c.codes * c.code_width;
+  const int64_t parameters = least_parameters(c);
   check<ValueError>(parameters <= kMostParameters,
                     "image tokenizer: some {} parameters; at most {} are supported", parameters,
                     kMostParameters);
   return c;
+}
+
+int64_t least_parameters(const VqkdConfig& c) {
+  const int64_t inputs = 3 * c.patch * c.patch;
+  return c.width * (12 * c.width * c.encoder_layers + inputs + c.patches() + c.code_width) +
+         c.decoder_width *
+             (12 * c.decoder_width * c.decoder_layers + c.patches() + c.target_width) +
+         2 * c.codes * c.code_width;
 }
 
 std::string to_json(const VqkdConfig& config) {

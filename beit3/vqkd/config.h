@@ -39,6 +39,9 @@ VqkdConfig published_vqkd(std::string_view name);
 /// the field, unless the sizes fit together.
 VqkdConfig complete(VqkdConfig config);
 
+/// Parameters without biases, norms and the like: fewer than there are.
+int64_t least_parameters(const VqkdConfig& config);
+
 /// JSON, complete and in fixed order.
 std::string to_json(const VqkdConfig& config);
 /// The reverse; `what` (a file) begins the messages. Throws IoError for malformed text, a missing

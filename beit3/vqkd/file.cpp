@@ -28,11 +28,19 @@ std::string metadata_field(const nn::SafetensorsMetadata& metadata, std::string_
   return found->second;
 }
 
-VqkdConfig checked_config(const nn::SafetensorsMetadata& metadata, const std::string& path) {
-  const auto kind = metadata.find("kind");
-  check<IoError>(kind != metadata.end() && kind->second == kVqkdKind,
+VqkdConfig checked_config(const nn::SafetensorsFile& file, const std::string& path) {
+  const auto kind = file.metadata.find("kind");
+  check<IoError>(kind != file.metadata.end() && kind->second == kVqkdKind,
                  "{} is no image tokenizer; make one with `beit3 vq train`", path);
-  return vqkd_config_from_json(metadata_field(metadata, "config", path), path);
+  const VqkdConfig config =
+      vqkd_config_from_json(metadata_field(file.metadata, "config", path), path);
+  // Before anything of the size that the configuration claims is made.
+  int64_t held = 0;
+  for (const auto& [name, tensor] : file.tensors) held += tensor.numel();
+  check<IoError>(least_parameters(config) <= held,
+                 "{}: the file holds {} numbers, but its configuration needs at least {}", path,
+                 held, least_parameters(config));
+  return config;
 }
 
 void load_checked(Vqkd& vq, const nn::StateDict& tensors, const nn::SafetensorsMetadata& metadata,
@@ -64,7 +72,7 @@ void save_vqkd(const Vqkd& vq, const std::string& path) {
 Vqkd load_vqkd(const std::string& path) {
   const nn::SafetensorsFile file = nn::load_safetensors(
       path, {.wanted = [](std::string_view name) { return !detail::is_training_state(name); }});
-  Vqkd vq(detail::checked_config(file.metadata, path));
+  Vqkd vq(detail::checked_config(file, path));
   detail::load_checked(vq, file.tensors, file.metadata, path);
   return vq;
 }

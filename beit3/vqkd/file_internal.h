@@ -19,8 +19,9 @@ nn::SafetensorsMetadata vqkd_metadata(const Vqkd& vq);
 /// Throws IoError if it is missing.
 std::string metadata_field(const nn::SafetensorsMetadata& metadata, std::string_view name,
                            const std::string& path);
-/// The configuration of a tokenizer's file; IoError if it is none.
-VqkdConfig checked_config(const nn::SafetensorsMetadata& metadata, const std::string& path);
+/// The configuration of a tokenizer's file; IoError if it is none, or speaks of more parameters
+/// than the file holds.
+VqkdConfig checked_config(const nn::SafetensorsFile& file, const std::string& path);
 /// Takes over the tokenizer's tensors; IoError if they do not fit, or are not those that were
 /// saved.
 void load_checked(Vqkd& vq, const nn::StateDict& tensors, const nn::SafetensorsMetadata& metadata,

@@ -63,7 +63,8 @@ VqkdTrainer::VqkdTrainer(const VqkdRecipe& recipe, VqkdSource source)
       source_(std::move(source)),
       model_(fresh_model(recipe_)),
       optimizer_(groups_of(model_, recipe_), settings_of(recipe_)),
-      last_used_(static_cast<size_t>(recipe.model.codes), 0) {
+      last_used_(static_cast<size_t>(recipe.model.codes), 0),
+      replaced_(last_used_.size(), -1) {
   recipe_.model = model_.config();
   check<ValueError>(source_.images != nullptr, "image tokenizer: there is no source of pictures");
   const bool taught = recipe_.model.target == VqkdTarget::features;
@@ -77,7 +78,7 @@ VqkdStep VqkdTrainer::run_step() {
   const Tensor images = source_.images(step_);
   const bool taught = recipe_.model.target == VqkdTarget::features;
   PatchTargets plain;
-  if (!taught || model_.pixel_head) {
+  if (!taught || model_.has_pixel_head()) {
     plain = plain_targets(images, recipe_.model.patch, recipe_.foreground);
   }
 
@@ -95,7 +96,7 @@ VqkdStep VqkdTrainer::run_step() {
   const Tensor target_loss = taught ? cosine_loss(said, source_.features(step_))
                                     : weighted_square_loss(said, plain.target, plain.weight);
   Tensor loss = target_loss, pixel_loss;
-  if (model_.pixel_head) {
+  if (model_.has_pixel_head()) {
     // Detached: the pictures' head learns from what the decoder says and changes nothing of it.
     pixel_loss =
         weighted_square_loss(model_.pixels_of(decoded.detach()), plain.pixels, plain.weight);
@@ -118,10 +119,10 @@ VqkdStep VqkdTrainer::run_step() {
   if (quantise) {
     report.commitment = q.commitment.item<double>();
     settle_codes(q, key.fold(kRevive));
-    report.usage = usage();
   }
-  report.revived = revived_;
   report.step = ++step_;
+  report.revived = revived_;
+  report.usage = usage();
   return report;
 }
 
@@ -141,7 +142,7 @@ void VqkdTrainer::settle_codes(const Quantized& batch, RandomKey key) {
   }
   model_.quantize.update(batch.normalised, batch.ids, recipe_.decay);
   for (int64_t code : model_.quantize.revive(dead, batch, key)) {
-    last_used_[static_cast<size_t>(code)] = step_;
+    last_used_[static_cast<size_t>(code)] = replaced_[static_cast<size_t>(code)] = step_;
     ++revived_;
   }
   recent_.push_back(std::move(counts));
@@ -153,6 +154,10 @@ CodeUsage VqkdTrainer::usage() const {
   std::vector<int64_t> total(last_used_.size(), 0);
   for (const std::vector<int64_t>& counts : recent_) {
     for (size_t code = 0; code < total.size(); ++code) total[code] += counts[code];
+  }
+  const int64_t recent = static_cast<int64_t>(kRecent);
+  for (size_t code = 0; code < total.size(); ++code) {
+    if (replaced_[code] >= 0 && step_ - replaced_[code] < recent) total[code] = 0;
   }
   return usage_of(total);
 }

@@ -22,10 +22,10 @@ struct VqkdRecipe {
   int64_t start_rounds = 10;  ///< of that k-means
   double decay = 0.97;        ///< of the codebook's averages
   int64_t revive_after = 20;  ///< steps without use after which a code is replaced; 0: never
-  double commitment = 1;      ///< weight of the commitment loss
+  double commitment = 0.1;    ///< weight of the commitment loss (published: 1)
   ForegroundRule foreground;  ///< of targets without a teacher
   CollapseRule collapse;
-  bool published_init = false;  ///< see `initialise_as_published`
+  bool published_init = true;  ///< `initialise_as_published`; else as layers start by themselves
   uint64_t seed = 0;
 };
 
@@ -66,7 +66,8 @@ class VqkdTrainer {
   bool done() const { return step_ >= recipe_.steps; }
   const VqkdRecipe& recipe() const { return recipe_; }
   const Vqkd& model() const { return model_; }
-  /// Over the last `kRecent` steps; of no codes before codes exist.
+  /// Over the last `kRecent` steps; of no codes before codes exist. A code that was replaced in
+  /// these steps does not count: it was put where it would be used.
   CodeUsage usage() const;
   /// Is the codebook, once it exists, used less than the recipe's rule asks for?
   bool collapsed() const;
@@ -87,6 +88,7 @@ class VqkdTrainer {
   nn::AdamW optimizer_;
   int64_t step_ = 0, revived_ = 0;
   std::vector<int64_t> last_used_;            // step of each code's last use or replacement
+  std::vector<int64_t> replaced_;             // step of its last replacement; -1: none
   std::vector<std::vector<int64_t>> recent_;  // counts of codes in the last steps
 };
 

@@ -11,7 +11,7 @@ namespace tessera::beit3 {
 namespace {
 
 const std::string kCounters = "trainer.counters", kLastUsed = "trainer.last_used",
-                  kRecentCounts = "trainer.recent";
+                  kReplaced = "trainer.replaced", kRecentCounts = "trainer.recent";
 
 nlohmann::ordered_json json_of(const VqkdRecipe& r) {
   return {{"model", nlohmann::ordered_json::parse(to_json(r.model))},
@@ -47,8 +47,7 @@ std::string differences(const nlohmann::ordered_json& here, const nlohmann::orde
   return text;
 }
 
-/// A tensor of whole numbers, of which the file must say exactly `count` values in lines of
-/// `columns`; count -1: any number of lines.
+/// A tensor of whole numbers: at most kRecent lines of `columns`.
 std::vector<int64_t> integers(const nn::StateDict& state, const std::string& name, int64_t columns,
                               const std::string& path) {
   const auto found = state.find(name);
@@ -73,6 +72,7 @@ void VqkdTrainer::save(const std::string& path) const {
   all.merge(nn::with_prefix(optimizer_.state(), detail::kOptimizerPrefix));
   all.emplace(kCounters, from_data(std::vector<int64_t>{step_, revived_}, {1, 2}));
   all.emplace(kLastUsed, from_data(last_used_, {1, codes}));
+  all.emplace(kReplaced, from_data(replaced_, {1, codes}));
   all.emplace(kRecentCounts, from_data(recent, {static_cast<int64_t>(recent_.size()), codes}));
   nn::SafetensorsMetadata metadata = detail::vqkd_metadata(model_);
   metadata["recipe"] = to_json(recipe_);
@@ -82,7 +82,7 @@ void VqkdTrainer::save(const std::string& path) const {
 void VqkdTrainer::load(const std::string& path) {
   const nn::SafetensorsFile file = nn::load_safetensors(path);
   // Everything is read and checked apart before anything of this trainer changes.
-  Vqkd saved(detail::checked_config(file.metadata, path));
+  Vqkd saved(detail::checked_config(file, path));
   check<IoError>(file.tensors.contains(kCounters) && file.metadata.contains("recipe"),
                  "{}: there is no training state to go on from", path);
   const auto recipe = nlohmann::ordered_json::parse(file.metadata.at("recipe"), nullptr, false);
@@ -93,15 +93,18 @@ void VqkdTrainer::load(const std::string& path) {
   const int64_t codes = static_cast<int64_t>(last_used_.size());
   const std::vector<int64_t> counters = integers(file.tensors, kCounters, 2, path);
   const std::vector<int64_t> last_used = integers(file.tensors, kLastUsed, codes, path);
+  const std::vector<int64_t> replaced = integers(file.tensors, kReplaced, codes, path);
   const std::vector<int64_t> recent = integers(file.tensors, kRecentCounts, codes, path);
   check<IoError>(counters.size() == 2 && last_used.size() == last_used_.size() &&
-                     counters[0] >= 0 && counters[0] <= recipe_.steps,
+                     replaced.size() == replaced_.size() && counters[0] >= 0 &&
+                     counters[0] <= recipe_.steps,
                  "{}: the training state is damaged", path);
   optimizer_.load(nn::without_prefix(file.tensors, detail::kOptimizerPrefix));
   nn::load_state(model_, saved.state());
   step_ = counters[0];
   revived_ = counters[1];
   last_used_ = last_used;
+  replaced_ = replaced;
   recent_.clear();
   for (size_t i = 0; i < recent.size(); i += last_used_.size()) {
     const auto begin = recent.begin() + static_cast<std::ptrdiff_t>(i);

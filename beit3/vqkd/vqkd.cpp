@@ -75,8 +75,10 @@ Vqkd::Vqkd(const VqkdConfig& config, RandomKey key, const TensorOptions& t)
       decode2(decoder.sizes.width, complete(config).target_width, key.fold(7), {.tensor = t}),
       config_(complete(config)) {
   if (config_.pixel_head) {
-    pixel_head.emplace(config_.decoder_width, 3 * config_.patch * config_.patch, key.fold(8),
-                       nn::LinearOptions{.tensor = t});
+    const int64_t wide = config_.decoder_width;
+    pixel1.emplace(wide, wide, key.fold(8), nn::LinearOptions{.tensor = t});
+    pixel2.emplace(wide, 3 * config_.patch * config_.patch, key.fold(9),
+                   nn::LinearOptions{.tensor = t});
   }
 }
 
@@ -106,9 +108,9 @@ Tensor Vqkd::encode(const Tensor& images) const {
 Tensor Vqkd::target_of(const Tensor& x) const { return decode2(tanh(decode1(x))); }
 
 Tensor Vqkd::pixels_of(const Tensor& x) const {
-  check<StateError>(pixel_head.has_value(),
+  check<StateError>(has_pixel_head(),
                     "image tokenizer: it has no pixel head, so it cannot make pictures");
-  return (*pixel_head)(x);
+  return (*pixel2)(tanh((*pixel1)(x)));
 }
 
 Tensor Vqkd::decoded_codes(const Tensor& ids) const {
@@ -137,7 +139,8 @@ void Vqkd::fields(nn::FieldVisitor& v) {
   v("encode_task_layer.2", encode2);
   v("decode_task_layer.0", decode1);
   v("decode_task_layer.2", decode2);
-  v("pixel_head", pixel_head);
+  v("pixel_head.0", pixel1);
+  v("pixel_head.2", pixel2);
 }
 
 void initialise_as_published(Vqkd& vq, RandomKey key) {

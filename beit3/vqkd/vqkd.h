@@ -15,17 +15,17 @@ namespace tessera::beit3 {
 /// to look at; it does not shape the codes.
 ///
 /// Published names: encoder, decoder (see VitTower; the decoder's patches are single codes),
-/// quantize, encode_task_layer.{0, 2}, decode_task_layer.{0, 2}; ours alone: pixel_head. Unlike the
-/// published code, which guesses the range of pixel values from the largest of a batch, pictures
-/// are always in [0, 1].
-/// Source: Peng et al., BEiT v2, arXiv:2208.06366, section 3.1, and the published code.
+/// quantize, encode_task_layer.{0, 2}, decode_task_layer.{0, 2}; ours alone: pixel_head.{0, 2}.
+/// Unlike the published code, which guesses the range of pixel values from the largest of a batch,
+/// pictures are always in [0, 1]. Source: Peng et al., BEiT v2, arXiv:2208.06366, section 3.1, and
+/// the published code.
 struct Vqkd : nn::Module {
   VitTower encoder;
   nn::Linear encode1, encode2;  // encode_task_layer.0 and .2, tanh between
   Quantizer quantize;
   VitTower decoder;
-  nn::Linear decode1, decode2;  // decode_task_layer.0 and .2, tanh between
-  std::optional<nn::Linear> pixel_head;
+  nn::Linear decode1, decode2;               // decode_task_layer.0 and .2, tanh between
+  std::optional<nn::Linear> pixel1, pixel2;  // pixel_head.0 and .2, tanh between; may be absent
 
   explicit Vqkd(const VqkdConfig& config, RandomKey key = {}, const TensorOptions& options = {});
   const VqkdConfig& config() const { return config_; }
@@ -42,6 +42,7 @@ struct Vqkd : nn::Module {
   /// (B * N, decoder_width) -> pixels of each patch in [-1, 1], unclipped, (B * N, 3 P P). Throws
   /// StateError if there is no such head.
   Tensor pixels_of(const Tensor& decoded) const;
+  bool has_pixel_head() const { return pixel2.has_value(); }
 
   /// Codes (B * N), or (B, N) -> pictures (B, 3, S, S), clipped to [0, 1]. Nothing is recorded.
   Tensor decode_pixels(const Tensor& ids) const;

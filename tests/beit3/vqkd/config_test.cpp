@@ -1,6 +1,7 @@
 #include "beit3/vqkd/config.h"
 
 #include "beit3/vqkd/usage.h"
+#include "tensor/base/error.h"
 #include "tests/testing/errors.h"
 
 namespace tessera::beit3 {
@@ -36,7 +37,7 @@ TEST(VqkdConfigTest, RefusesMalformedJson) {
         with("\"patch\":8", "\"patch\":\"8\""), with("\"patch\":8", "\"patch\":0"),
         with("\"patch\":8", "\"patch\":7"), with("\"target\":\"pixels\"", "\"target\":\"x\""),
         with("\"patch\"", "\"batch\""), with("{", "{\"more\":1,"),
-        with("\"encoder_layers\":2", "\"encoder_layers\":60000")}) {
+        with("\"encoder_layers\":2", "\"encoder_layers\":65537")}) {
     EXPECT_THROW(vqkd_config_from_json(bad, "file"), IoError) << bad;
   }
 }

