@@ -290,6 +290,32 @@ bool is_world_of(const std::string& path, const WorldOptions& options) {
          read_text_file((fs::path(path) / "world.json").string(), 1 << 20) == description(options);
 }
 
+SceneOptions read_scene_options(const std::string& path) {
+  const std::string file = (fs::path(path) / "world.json").string();
+  try {
+    const Json world = Json::parse(read_text_file(file, 1 << 20));
+    const Json& scene = world.at("scene");
+    SceneOptions s;
+    s.seed = world.at("seed").get<uint64_t>();
+    s.side = scene.at("side").get<int64_t>();
+    s.small_min = scene.at("small_radius").at(0).get<double>();
+    s.small_max = scene.at("small_radius").at(1).get<double>();
+    s.large_min = scene.at("large_radius").at(0).get<double>();
+    s.large_max = scene.at("large_radius").at(1).get<double>();
+    s.colour_jitter = scene.at("colour_jitter").get<int64_t>();
+    s.gradient = scene.at("gradient").get<double>();
+    s.noise = scene.at("noise").get<double>();
+    s.rotation = scene.at("rotation").get<double>();
+    for (size_t i = 0; i < s.shares.size(); ++i)
+      s.shares[i] = scene.at("shares").at(i).get<double>();
+    s.questions = scene.at("questions").get<int64_t>();
+    return s;
+  } catch (const Json::exception& error) {
+    fail<IoError>("read_scene_options: \"{}\" does not describe a drawn world: {}", file,
+                  error.what());
+  }
+}
+
 std::map<std::string, std::string> read_lexicon(const std::string& path) {
   const Json json = Json::parse(read_text_file(path, 64 << 20), nullptr, false);
   check<IoError>(json.is_object(), "read_lexicon: \"{}\" is not a JSON object of words", path);

@@ -47,6 +47,10 @@ bool is_world(const std::string& path);
 /// True if the folder holds the very world that these options describe: nothing needs drawing.
 bool is_world_of(const std::string& path, const WorldOptions& options);
 
+/// How the scenes of a world were drawn, from its world.json: its held-out picture i is
+/// make_scene(options, kFirstHeldOut + i). Throws IoError if the file is malformed.
+SceneOptions read_scene_options(const std::string& path);
+
 /// Reads words.json: word -> name of its kind ("colour", "function", ...). Throws IoError.
 std::map<std::string, std::string> read_lexicon(const std::string& path);
 

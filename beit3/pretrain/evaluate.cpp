@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "autograd/grad_mode.h"
 #include "beit3/data/masking.h"
+#include "beit3/data/world.h"
 #include "beit3/image/transform.h"
 #include "beit3/pretrain/heads_internal.h"
 #include "beit3/pretrain/words_internal.h"
@@ -47,8 +49,8 @@ std::vector<uint8_t> busy_patches(const std::vector<float>& unit, int64_t side, 
       double s = 0, ss = 0;
       for (int64_t y = 0; y < patch; ++y) {
         for (int64_t x = 0; x < patch; ++x) {
-          const double v = unit[static_cast<size_t>(
-              (c * side + p / grid * patch + y) * side + p % grid * patch + x)];
+          const double v = unit[static_cast<size_t>((c * side + p / grid * patch + y) * side +
+                                                    p % grid * patch + x)];
           s += v;
           ss += v * v;
         }
@@ -59,6 +61,20 @@ std::vector<uint8_t> busy_patches(const std::vector<float>& unit, int64_t side, 
     busy.push_back(variance > 0.01);
   }
   return busy;
+}
+
+/// Patches that an object of a drawn scene touches, by its exact masks.
+std::vector<uint8_t> object_patches(const Scene& scene, int64_t grid) {
+  const int64_t side = scene.image.height;
+  std::vector<uint8_t> touched(static_cast<size_t>(grid * grid), 0);
+  for (const SceneObject& object : scene.objects) {
+    for (int64_t i = 0; i < static_cast<int64_t>(object.mask.size()); ++i) {
+      if (object.mask[static_cast<size_t>(i)] == 0) continue;
+      const int64_t patch = i / side * grid / side * grid + i % side * grid / side;
+      touched[static_cast<size_t>(patch)] = 1;
+    }
+  }
+  return touched;
 }
 
 /// Held-out evaluation of one model.
@@ -81,6 +97,10 @@ class Evaluator {
     result_.chance_id = 1 / static_cast<double>(tokenizer_.vocab_size());
     if (!recipe_.data.held_out.empty()) {
       data_ = open_dataset(recipe_.data.held_out, {.split = "heldout"});
+      if (is_world(recipe_.data.held_out)) {
+        world_ = read_scene_options(recipe_.data.held_out);
+        result_.exact_objects = true;
+      }
       read_pictures();
       patches();
       pairs();
@@ -120,12 +140,13 @@ class Evaluator {
       std::vector<std::vector<uint8_t>> masks;
       for (int64_t i = begin; i < end; ++i) {
         const int64_t count = recipe_.image_mask > 0 ? mask_count(n, recipe_.image_mask) : 1;
-        masks.push_back(block_mask({.rows = grid,
-                                    .columns = grid,
-                                    .masked = count,
-                                    .min_block = recipe_.min_block,
-                                    .max_block = recipe_.max_block},
-                                   RandomKey{options_.seed}.fold(1).fold(static_cast<uint64_t>(i))));
+        masks.push_back(
+            block_mask({.rows = grid,
+                        .columns = grid,
+                        .masked = count,
+                        .min_block = recipe_.min_block,
+                        .max_block = recipe_.max_block},
+                       RandomKey{options_.seed}.fold(1).fold(static_cast<uint64_t>(i))));
         batch.add(views_[static_cast<size_t>(i)].pixels, masks.back());
       }
       const std::vector<int64_t> best = batch.best_codes(model_);
@@ -169,7 +190,10 @@ class Evaluator {
   }
 
   std::vector<uint8_t> touched_patches(int64_t i) const {
-    if (options_.touched) return options_.touched(records_[static_cast<size_t>(i)]);
+    if (world_) {
+      const int64_t scene = kFirstHeldOut + records_[static_cast<size_t>(i)];
+      return object_patches(make_scene(*world_, scene), recipe_.model.grid());
+    }
     return busy_patches(views_[static_cast<size_t>(i)].second_pixels, recipe_.model.image_size,
                         recipe_.model.patch);
   }
@@ -267,6 +291,7 @@ class Evaluator {
   const std::map<std::string, std::string>& lexicon_;
   const EvaluationOptions& options_;
   DataSet data_;
+  std::optional<SceneOptions> world_;  // of a drawn world
   std::vector<int64_t> records_;
   std::vector<AugmentedView> views_;
   Evaluation result_;
@@ -275,8 +300,8 @@ class Evaluator {
 std::string share_text(const Score& score, int64_t n) {
   if (score.count == 0) return "-";
   const std::string thousandths = std::to_string((1000 * n + score.count / 2) / score.count);
-  const std::string padded = std::string(thousandths.size() < 3 ? 3 - thousandths.size() : 0, '0') +
-                             thousandths;
+  const std::string padded =
+      std::string(thousandths.size() < 3 ? 3 - thousandths.size() : 0, '0') + thousandths;
   return thousandths.size() > 3 ? "1.000" : "." + padded;
 }
 
@@ -316,8 +341,7 @@ std::string map_json(const std::map<std::string, Score>& scores) {
 }  // namespace
 
 Evaluation evaluate(const PretrainModel& model, const Tokenizer& tokenizer, const Vqkd& vq,
-                    const PretrainRecipe& recipe,
-                    const std::map<std::string, std::string>& lexicon,
+                    const PretrainRecipe& recipe, const std::map<std::string, std::string>& lexicon,
                     const EvaluationOptions& options) {
   return Evaluator(model, tokenizer, vq, recipe, lexicon, options).run();
 }
@@ -327,7 +351,9 @@ std::string to_table(const Evaluation& e) {
   if (e.patches.count > 0) {
     add_row(out, "masked patches of pictures", {"right", "copy", "majority", "patches"});
     for (const auto& [name, s] :
-         {std::pair("  all", e.patches), std::pair("  touching an object", e.shape_patches)}) {
+         {std::pair("  all", e.patches),
+          std::pair(e.exact_objects ? "  touching an object" : "  with edges or texture",
+                    e.shape_patches)}) {
       add_row(out, name,
               {share_text(s, s.right), share_text(s, s.copy), share_text(s, s.majority),
                std::to_string(s.count)});
@@ -349,6 +375,7 @@ std::string to_table(const Evaluation& e) {
 std::string to_json(const Evaluation& e) {
   return "{\"patches\": " + score_json(e.patches) +
          ", \"shape_patches\": " + score_json(e.shape_patches) +
+         ", \"exact_objects\": " + (e.exact_objects ? "true" : "false") +
          ", \"pair_words\": " + map_json(e.pair_words) +
          ", \"text_words\": " + map_json(e.text_kinds) +
          ", \"codes_used\": " + std::to_string(e.codes_used) +

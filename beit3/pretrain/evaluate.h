@@ -27,14 +27,15 @@ struct EvaluationOptions {
   int64_t samples = 500;   ///< held-out samples of each kind, from the front; 0: all
   int64_t batch = 32;
   uint64_t seed = 1;       ///< of the masks
-  /// Which patches of a held-out record's picture touch an object (N bytes); empty: those whose
-  /// pixels vary (variance above 0.01, as in the image tokenizer's foreground).
-  std::function<std::vector<uint8_t>(int64_t record)> touched{};
   std::function<void(int64_t done, int64_t total)> progress{};
 };
 
 struct Evaluation {
-  Score patches, shape_patches;          ///< all masked patches; those touching an object
+  Score patches, shape_patches;          ///< all masked patches; those with something on them
+  /// True if the held-out set is a drawn world: the second kind are the patches that its objects'
+  /// exact masks touch. Elsewhere they are those whose pixels vary (variance above 0.01, as in the
+  /// image tokenizer's foreground), which leaves out the inside of even surfaces.
+  bool exact_objects = false;
   Score text_words;                      ///< masked words of texts alone
   std::map<std::string, Score> pair_words;  ///< by kind of word, and "all"
   std::map<std::string, Score> text_kinds;

@@ -30,6 +30,7 @@ TEST(World, IsWrittenAndReadBack) {
   EXPECT_TRUE(is_world(path));
   EXPECT_TRUE(is_world_of(path, options));
   EXPECT_FALSE(is_world_of(path, {}));
+  EXPECT_TRUE(read_scene_options(path) == options.scene);
 
   const DataSet train = open_dataset(path), held_out = open_dataset(path, {.split = "heldout"});
   ASSERT_EQ(train.size(), 150);
