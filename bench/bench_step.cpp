@@ -5,12 +5,11 @@
 //
 // Prints one JSON line: median and minimum seconds, peak bytes of tensors, instruction set.
 // bench/compare_torch.py runs the same work in PyTorch beside it.
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -53,8 +52,11 @@ PretrainBatch made_up(const ModelConfig& c, int64_t images, int64_t texts, int64
   b.layout = PackedLayout(images, pair_lengths, text_lengths, c.image_rows());
   const int64_t n = c.patches();
   for (int64_t i = 0; i < images + pairs; ++i) {
-    const auto mask = block_mask({.rows = c.grid(), .columns = c.grid(),
-                                  .masked = mask_count(n, 0.4), .min_block = 1, .max_block = 6},
+    const auto mask = block_mask({.rows = c.grid(),
+                                  .columns = c.grid(),
+                                  .masked = mask_count(n, 0.4),
+                                  .min_block = 1,
+                                  .max_block = 6},
                                  RandomKey{5}.fold(static_cast<uint64_t>(i)));
     b.masked.insert(b.masked.end(), mask.begin(), mask.end());
     for (int64_t p = 0; p < n; ++p) {
@@ -74,17 +76,23 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// Of this process alone: getrusage would count the parent that it was forked from.
+double peak_resident_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::strtod(line.c_str() + 6, nullptr) * 1024 / 1e6;
+  }
+  return 0;
+}
+
 void report(std::vector<double> seconds, const char* preset) {
   std::sort(seconds.begin(), seconds.end());
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
   std::printf(
       "{\"preset\": \"%s\", \"median_s\": %.5f, \"min_s\": %.5f, \"peak_tensor_mb\": %.1f, "
       "\"peak_rss_mb\": %.1f, \"threads\": %d, \"isa\": \"%s\"}\n",
       preset, seconds[seconds.size() / 2], seconds.front(),
-      static_cast<double>(backend(kCpu).memory_stats().peak_bytes) / 1e6,
-      static_cast<double>(usage.ru_maxrss) / 1e3, thread_count(),
-      active_instruction_set().c_str());
+      static_cast<double>(backend(kCpu).memory_stats().peak_bytes) / 1e6, peak_resident_mb(),
+      thread_count(), active_instruction_set().c_str());
 }
 
 int64_t number(const char* text) { return std::strtoll(text, nullptr, 10); }
