@@ -176,15 +176,13 @@ int info(const UseOptions& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   const SentencePieceModel& model = tokenizer.model();
   const char* types[] = {"", "unigram", "bpe", "word", "char"};
-  char hash[20];
-  std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(tokenizer.hash()));
   print(
       format("type           {}\npieces         {}\nids            {} (with <pad> and <mask>)\n"
              "<mask>         {}\nnormalization  {}\nbyte fallback  {}\nhash           {}\n",
              types[static_cast<int>(model.trainer.model_type)], model.pieces.size(),
              tokenizer.vocab_size(), tokenizer.mask_id(),
              model.normalizer.name.empty() ? "none" : model.normalizer.name,
-             model.trainer.byte_fallback ? "yes" : "no", hash));
+             model.trainer.byte_fallback ? "yes" : "no", hex_digits(tokenizer.hash())));
   if (!o.pieces) return kDone;
   for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
     print(std::to_string(id) + "\t" + std::string(tokenizer.piece(id)) + "\n");

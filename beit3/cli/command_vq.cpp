@@ -19,9 +19,6 @@
 namespace tessera::beit3::cli {
 namespace {
 
-/// Below this share of codes in use, the tokenizer has collapsed.
-constexpr double kCollapsedShare = 0.5;
-
 /// A data set of single files.
 DataSet dataset_of(const std::vector<std::string>& files) {
   DataSet data;
@@ -106,7 +103,7 @@ struct TrainOptions {
 };
 
 int warn_if_collapsed(const CodeUsage& usage) {
-  if (usage.share() >= kCollapsedShare) return kDone;
+  if (!has_collapsed(usage)) return kDone;
   say(format(
       "warning: only {} of {} codes are used: the codebook has collapsed; train longer, with "
       "fewer codes (--codes) or another seed",
@@ -120,9 +117,7 @@ CodeUsage usage_on(const Vqkd& vq, Pictures& pictures, int64_t most) {
   for (int64_t begin = 0; begin < n; begin += 64) {
     const Listed listed = pictures.listed(begin, std::min(begin + 64, n));
     if (listed.names.empty()) continue;
-    for (int64_t id : vq.encode(listed.pixels).to_vector<int64_t>()) {
-      ++counts[static_cast<size_t>(id)];
-    }
+    count_codes(vq.encode(listed.pixels).to_vector<int64_t>(), counts);
   }
   return usage_of(counts);
 }

@@ -1,7 +1,5 @@
 #include "beit3/cli/loaded_run.h"
 
-#include <cstdio>
-
 #include "beit3/cli/exit_codes.h"
 #include "beit3/data/world.h"
 #include "beit3/vqkd/train.h"
@@ -10,12 +8,6 @@ namespace tessera::beit3::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string hex(uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
 
 /// The run folder that a checkpoint lies in, if it does.
 std::optional<RunFolder> folder_of(const fs::path& checkpoint) {
@@ -72,9 +64,9 @@ LoadedRun load_run(const RunOptions& options) {
   replace(recipe.data.held_out_texts, options.held_out_texts);
   Tokenizer tokenizer = Tokenizer::load(recipe.text_tokenizer);
   auto vq = std::make_unique<Vqkd>(load_vqkd(recipe.image_tokenizer));
-  check_same("text tokenizer", recipe.text_tokenizer, hex(tokenizer.hash()),
+  check_same("text tokenizer", recipe.text_tokenizer, hex_digits(tokenizer.hash()),
              loaded.text_tokenizer_hash);
-  check_same("image tokenizer", recipe.image_tokenizer, hex(content_hash(*vq)),
+  check_same("image tokenizer", recipe.image_tokenizer, hex_digits(content_hash(*vq)),
              loaded.image_tokenizer_hash);
   return {.checkpoint = checkpoint,
           .folder = std::move(folder),

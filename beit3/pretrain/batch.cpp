@@ -56,12 +56,19 @@ class Builder {
     const auto [pair_begin, pair_end] = part(recipe_.pairs, piece, pieces);
     const auto [text_begin, text_end] = part(recipe_.texts, piece, pieces);
     for (int64_t i = image_begin; i < image_end; ++i) add_image(data_.images(), kImage, i);
-    for (int64_t i = pair_begin; i < pair_end; ++i) add_image(data_.pairs(), kPair, i);
+    std::vector<int64_t> pair_records;  // a broken picture may have been passed over
     for (int64_t i = pair_begin; i < pair_end; ++i) {
-      add_text(data_.pairs(), kPair, i, recipe_.pair_text_mask, pair_lengths_);
+      pair_records.push_back(add_image(data_.pairs(), kPair, i));
+    }
+    for (int64_t i = pair_begin; i < pair_end; ++i) {
+      const std::vector<int64_t>& usable = data_.pairs().usable;
+      const int64_t record = pair_records[static_cast<size_t>(i - pair_begin)];
+      const auto place = std::lower_bound(usable.begin(), usable.end(), record) - usable.begin();
+      add_text(data_.pairs(), kPair, i, place, recipe_.pair_text_mask, pair_lengths_);
     }
     for (int64_t i = text_begin; i < text_end; ++i) {
-      add_text(data_.texts(), kText, i, recipe_.text_mask, text_lengths_);
+      const int64_t place = data_.texts().order->at(position(kText, i));
+      add_text(data_.texts(), kText, i, place, recipe_.text_mask, text_lengths_);
     }
     batch_.layout = PackedLayout(image_end - image_begin, pair_lengths_, text_lengths_,
                                  recipe_.model.image_rows());
@@ -71,15 +78,17 @@ class Builder {
 
  private:
   int64_t position(Kind kind, int64_t i) const {
-    const int64_t n = kind == kImage ? recipe_.images : kind == kText ? recipe_.texts
-                                                                      : recipe_.pairs;
+    const int64_t n = kind == kImage  ? recipe_.images
+                      : kind == kText ? recipe_.texts
+                                      : recipe_.pairs;
     return step_ * n + i;
   }
   RandomKey key(Stream stream, Kind kind, int64_t i) const {
     return key_.fold(stream).fold(kind).fold(static_cast<uint64_t>(position(kind, i)));
   }
 
-  void add_image(const PretrainData::Source& source, Kind kind, int64_t i) {
+  /// Returns the record whose picture it was.
+  int64_t add_image(const PretrainData::Source& source, Kind kind, int64_t i) {
     const ReadSample sample =
         read_sample(*source.reader, *source.order, position(kind, i), &source.usable);
     const AugmentedView view = augment(*sample.image, spec_, key(kCrop, kind, i));
@@ -97,17 +106,12 @@ class Builder {
                    key(kMask, kind, i));
     batch_.masked.insert(batch_.masked.end(), mask.begin(), mask.end());
     batch_.samples.push_back(static_cast<int64_t>(kind) << 40 | sample.record);
+    return sample.record;
   }
 
-  void add_text(const PretrainData::Source& source, Kind kind, int64_t i, double ratio,
-                std::vector<int64_t>& lengths) {
-    int64_t place = source.order->at(position(kind, i));
-    if (kind == kPair) {  // the same record as the picture, which may have been skipped to
-      const ReadSample sample =
-          read_sample(*source.reader, *source.order, position(kind, i), &source.usable);
-      place = std::lower_bound(source.usable.begin(), source.usable.end(), sample.record) -
-              source.usable.begin();
-    }
+  /// `place` of the text among the source's usable records.
+  void add_text(const PretrainData::Source& source, Kind kind, int64_t i, int64_t place,
+                double ratio, std::vector<int64_t>& lengths) {
     std::vector<int64_t> ids = source.ids[static_cast<size_t>(place)];
     const RandomKey mask_key = key(kMask, kind, i).fold(1);
     shorten(ids, mask_key);
@@ -180,7 +184,8 @@ PretrainData::PretrainData(const PretrainRecipe& recipe, const Tokenizer& tokeni
   // The readers refer to the data sets where they have come to rest.
   const size_t cache_bytes = static_cast<size_t>(recipe.data.cache_mb) << 19;  // half for each
   for (Source* source : {&images_, &pairs_}) {
-    if (source->present()) source->reader = std::make_unique<ImageReader>(source->data, cache_bytes);
+    if (source->present())
+      source->reader = std::make_unique<ImageReader>(source->data, cache_bytes);
   }
   for (const Source* source : {&images_, &texts_, &pairs_}) {
     fingerprint_ = mix(fingerprint_, source->usable.size());

@@ -26,9 +26,9 @@ class PretrainData {
   /// A source of one kind.
   struct Source {
     DataSet data;
-    std::unique_ptr<ImageReader> reader;        // of sources with pictures
-    std::vector<int64_t> usable;                // records of this kind
-    std::vector<std::vector<int64_t>> ids;      // of texts: <s> content </s>, by place in usable
+    std::unique_ptr<ImageReader> reader;    // of sources with pictures
+    std::vector<int64_t> usable;            // records of this kind
+    std::vector<std::vector<int64_t>> ids;  // of texts: <s> content </s>, by place in usable
     std::unique_ptr<EpochOrder> order;
     bool present() const { return order != nullptr; }
   };
@@ -55,17 +55,17 @@ class PretrainData {
 struct PretrainBatch {
   int64_t step = 0;
   PackedLayout layout;
-  std::vector<float> pixels;           // (image count, 3, S, S), normalised
-  std::vector<float> tokenizer_pixels; // the same crops in [0, 1], for the image tokenizer
-  std::vector<uint8_t> masked;         // (image count * N)
-  std::vector<int64_t> ids;            // text rows, with <mask> where masked
+  std::vector<float> pixels;            // (image count, 3, S, S), normalised
+  std::vector<float> tokenizer_pixels;  // the same crops in [0, 1], for the image tokenizer
+  std::vector<uint8_t> masked;          // (image count * N)
+  std::vector<int64_t> ids;             // text rows, with <mask> where masked
   /// Rows whose results the loss reads, ascending: patches of images, of pairs, then ids of pairs,
   /// of texts.
   std::vector<int64_t> keep;
   int64_t image_patches = 0, pair_patches = 0, pair_words = 0, text_words = 0;  // parts of keep
-  std::vector<int64_t> patch_index;    // masked patches as index into (image count * N)
-  std::vector<int64_t> word_labels;    // the hidden ids
-  std::vector<int64_t> samples;        // a number of each sequence, for drop path
+  std::vector<int64_t> patch_index;  // masked patches as index into (image count * N)
+  std::vector<int64_t> word_labels;  // the hidden ids
+  std::vector<int64_t> samples;      // a number of each sequence, for drop path
 };
 
 /// Piece `piece` of the batch of `step`.

@@ -10,6 +10,7 @@
 #include "beit3/image/transform.h"
 #include "beit3/pretrain/heads_internal.h"
 #include "beit3/pretrain/words_internal.h"
+#include "beit3/vqkd/targets.h"
 #include "beit3/vqkd/vqkd.h"
 #include "tensor/ops/creation.h"
 #include "tensor/ops/reduce.h"
@@ -40,25 +41,11 @@ int64_t nearest_visible(const std::vector<uint8_t>& mask, std::span<const int64_
   return code;
 }
 
+/// Patches that the image tokenizer counts as foreground.
 std::vector<uint8_t> busy_patches(const std::vector<float>& unit, int64_t side, int64_t patch) {
-  const int64_t grid = side / patch;
   std::vector<uint8_t> busy;
-  for (int64_t p = 0; p < grid * grid; ++p) {
-    double variance = 0;
-    for (int64_t c = 0; c < 3; ++c) {
-      double s = 0, ss = 0;
-      for (int64_t y = 0; y < patch; ++y) {
-        for (int64_t x = 0; x < patch; ++x) {
-          const double v = unit[static_cast<size_t>((c * side + p / grid * patch + y) * side +
-                                                    p % grid * patch + x)];
-          s += v;
-          ss += v * v;
-        }
-      }
-      const double n = static_cast<double>(patch * patch);
-      variance += (ss / n - s / n * (s / n)) / 3;
-    }
-    busy.push_back(variance > 0.01);
+  for (int64_t p = 0; p < (side / patch) * (side / patch); ++p) {
+    busy.push_back(patch_variance(unit.data(), side, patch, p) > ForegroundRule{}.variance);
   }
   return busy;
 }

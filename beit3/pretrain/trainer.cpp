@@ -1,11 +1,10 @@
 #include "beit3/pretrain/trainer.h"
 
-#include <xxhash.h>
-
 #include <charconv>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
+
+#include <xxhash.h>
 
 #include "autograd/autograd.h"
 #include "beit3/model/init.h"
@@ -20,12 +19,35 @@ namespace tessera::beit3 {
 namespace {
 
 constexpr std::string_view kFormat = "tessera-pretrain-1";
+/// Names that begin so belong to the run, not to the model.
+constexpr std::string_view kOptimizerPrefix = "optimizer.", kPretrainPrefix = "pretrain.";
 
-std::string hex(uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
+/// What a checkpoint says of itself besides its tensors.
+class CheckpointText {
+ public:
+  CheckpointText(const std::filesystem::path& path, const nn::SafetensorsMetadata& metadata)
+      : path_(path.string()), metadata_(metadata) {}
+
+  std::string text(const char* key) const {
+    const auto found = metadata_.find(key);
+    check<IoError>(found != metadata_.end() && !found->second.empty(),
+                   "{} is no checkpoint of a pretraining run: it says no \"{}\"", path_, key);
+    return found->second;
+  }
+  int64_t number(const char* key, int64_t most) const {
+    const std::string value = text(key);
+    int64_t parsed = -1;
+    const auto result = std::from_chars(value.data(), value.data() + value.size(), parsed);
+    check<IoError>(result.ec == std::errc() && parsed >= 0 && parsed <= most,
+                   "{}: \"{}\" is \"{}\"; expected 0 … {}", path_, key, value, most);
+    return parsed;
+  }
+  int64_t step() const { return number("step", int64_t{1} << 50); }
+
+ private:
+  std::string path_;
+  const nn::SafetensorsMetadata& metadata_;
+};
 
 /// The recipe with the sizes that the tokenizers decide.
 PretrainRecipe with_vocabularies(PretrainRecipe recipe, const Tokenizer& text, const Vqkd& image) {
@@ -46,10 +68,10 @@ PretrainRecipe with_vocabularies(PretrainRecipe recipe, const Tokenizer& text, c
 
 std::vector<nn::ParamGroup> groups_of_model(const PretrainModel& model, double weight_decay) {
   // The released code's skip list (beit3.md, 10.1): image positions and CLS do not decay.
-  return nn::make_param_groups(model.named_parameters(),
-                               {.weight_decay = weight_decay,
-                                .no_decay = {"beit3.encoder.embed_positions.A.weight",
-                                             "beit3.vision_embed.cls_token"}});
+  return nn::make_param_groups(
+      model.named_parameters(),
+      {.weight_decay = weight_decay,
+       .no_decay = {"beit3.encoder.embed_positions.A.weight", "beit3.vision_embed.cls_token"}});
 }
 
 /// What must be equal for a run to go on: "name: checkpoint has …, this run has …" lines.
@@ -59,7 +81,8 @@ std::string differences(const std::map<std::string, std::string>& saved,
   for (const auto& [key, value] : here) {
     const auto found = saved.find(key);
     const std::string other = found == saved.end() ? "nothing" : found->second;
-    if (other != value) out += "\n  " + key + ": the checkpoint has " + other + ", this run " + value;
+    if (other != value)
+      out += "\n  " + key + ": the checkpoint has " + other + ", this run " + value;
   }
   return out;
 }
@@ -78,9 +101,9 @@ std::map<std::string, std::string> identity(const PretrainRecipe& recipe, uint64
   for (const auto& [name, value] : field_values(recipe)) {
     if (!may_change(name)) all["recipe." + name] = value;
   }
-  all["text_tokenizer"] = hex(text_hash);
+  all["text_tokenizer"] = hex_digits(text_hash);
   all["image_tokenizer"] = image_hash;
-  all["data"] = hex(data);
+  all["data"] = hex_digits(data);
   return all;
 }
 
@@ -104,13 +127,11 @@ PretrainTrainer::PretrainTrainer(const PretrainRecipe& recipe)
                         .average_decay = recipe_.average_decay,
                         .missing_grad = nn::MissingGrad::skip});
   prepare_code_weights();
-  restart_prefetch();
 }
 
 PretrainTrainer::~PretrainTrainer() = default;
 
-void PretrainTrainer::restart_prefetch() {
-  prefetch_.reset();
+void PretrainTrainer::start_prefetch() {
   // Items are pieces of batches: piece k of step s is item s * accumulate + k.
   const int64_t pieces = recipe_.accumulate;
   prefetch_ = std::make_unique<Prefetcher<PretrainBatch>>(
@@ -142,6 +163,7 @@ void PretrainTrainer::prepare_code_weights() {
 
 StepReport PretrainTrainer::run_step() {
   const auto start = std::chrono::steady_clock::now();
+  if (!prefetch_) start_prefetch();
   StepReport report;
   std::vector<PretrainBatch> pieces;
   PartSizes whole;
@@ -189,13 +211,13 @@ StepReport PretrainTrainer::run_step() {
 
 void PretrainTrainer::save(const std::filesystem::path& path) const {
   nn::StateDict tensors = model_.state();
-  tensors.merge(nn::with_prefix(optimizer_->state(), "optimizer."));
+  tensors.merge(nn::with_prefix(optimizer_->state(), kOptimizerPrefix));
   if (!code_weight_.empty()) {
     tensors["pretrain.code_weight"] =
         from_data(code_weight_, {static_cast<int64_t>(code_weight_.size())});
   }
   std::map<std::string, std::string> metadata =
-      identity(recipe_, tokenizer_.hash(), hex(image_tokenizer_hash_), data_->fingerprint());
+      identity(recipe_, tokenizer_.hash(), hex_digits(image_tokenizer_hash_), data_->fingerprint());
   metadata["format"] = kFormat;
   metadata["step"] = std::to_string(step_);
   metadata["config"] = to_toml(recipe_);
@@ -211,26 +233,33 @@ void PretrainTrainer::load(const std::filesystem::path& path) {
   check<StateError>(format != file.metadata.end() && format->second == kFormat,
                     "{} is no checkpoint of a pretraining run", path.string());
   const std::string other =
-      differences(file.metadata, identity(recipe_, tokenizer_.hash(), hex(image_tokenizer_hash_),
-                                          data_->fingerprint()));
+      differences(file.metadata, identity(recipe_, tokenizer_.hash(),
+                                          hex_digits(image_tokenizer_hash_), data_->fingerprint()));
   check<StateError>(other.empty(),
                     "{} belongs to another run; resume with the recipe, data and tokenizers it was "
                     "made with:{}",
                     path.string(), other);
-  nn::StateDict parameters, optimizer;
+  const int64_t step = CheckpointText(path, file.metadata).step();
+  nn::StateDict parameters;
+  std::vector<float> code_weight = code_weight_;
   for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with("optimizer.")) {
-      optimizer[name.substr(10)] = tensor;
-    } else if (name.starts_with("pretrain.")) {
-      code_weight_ = tensor.to_vector<float>();
-    } else {
+    if (name.starts_with(kPretrainPrefix)) {
+      code_weight = tensor.to_vector<float>();
+    } else if (!name.starts_with(kOptimizerPrefix)) {
       parameters[name] = tensor;
     }
   }
-  nn::load_state(model_, parameters);
-  optimizer_->load(optimizer);
-  step_ = std::stoll(file.metadata.at("step"));
-  restart_prefetch();
+  // Everything is checked apart before anything of this run changes.
+  PretrainModel saved(recipe_.model);
+  nn::load_state(saved, parameters);
+  check<IoError>(code_weight.size() == code_weight_.size(),
+                 "{}: it holds weights of {} codes; expected {}", path.string(), code_weight.size(),
+                 code_weight_.size());
+  optimizer_->load(nn::without_prefix(file.tensors, kOptimizerPrefix));
+  nn::load_state(model_, saved.state());
+  code_weight_ = std::move(code_weight);
+  step_ = step;
+  prefetch_.reset();
 }
 
 std::string PretrainTrainer::parameter_hash() const {
@@ -243,43 +272,28 @@ std::string PretrainTrainer::parameter_hash() const {
   }
   const uint64_t digest = XXH64_digest(state);
   XXH64_freeState(state);
-  return hex(digest);
+  return hex_digits(digest);
 }
 
 LoadedModel load_pretrained(const std::filesystem::path& checkpoint) {
   const nn::SafetensorsFile file = nn::load_safetensors(
-      checkpoint.string(),
-      {.wanted = [](std::string_view name) {
-        return !name.starts_with("optimizer.") && !name.starts_with("pretrain.");
+      checkpoint.string(), {.wanted = [](std::string_view name) {
+        return !name.starts_with(kOptimizerPrefix) && !name.starts_with(kPretrainPrefix);
       }});
-  auto text = [&](const char* key) {
-    const auto found = file.metadata.find(key);
-    check<IoError>(found != file.metadata.end() && !found->second.empty(),
-                   "{} is no checkpoint of a pretraining run: it says no \"{}\"",
-                   checkpoint.string(), key);
-    return found->second;
-  };
-  auto number = [&](const char* key, int64_t most) {
-    const std::string value = text(key);
-    int64_t parsed = -1;
-    const auto result = std::from_chars(value.data(), value.data() + value.size(), parsed);
-    check<IoError>(result.ec == std::errc() && parsed >= 0 && parsed <= most,
-                   "{}: \"{}\" is \"{}\"; expected 0 … {}", checkpoint.string(), key, value, most);
-    return parsed;
-  };
-  check<IoError>(text("format") == kFormat, "{} is no checkpoint of a pretraining run",
+  const CheckpointText says(checkpoint, file.metadata);
+  check<IoError>(says.text("format") == kFormat, "{} is no checkpoint of a pretraining run",
                  checkpoint.string());
   LoadedModel loaded;
   for (const auto& [key, value] : file.metadata) {
     constexpr std::string_view kRecipe = "recipe.";
     if (key.starts_with(kRecipe)) set_field(loaded.recipe, key.substr(kRecipe.size()), value);
   }
-  loaded.recipe.model.codes = number("codes", 1 << 24);
-  loaded.recipe.model.text_rows = number("text_rows", 1 << 24);
+  loaded.recipe.model.codes = says.number("codes", 1 << 24);
+  loaded.recipe.model.text_rows = says.number("text_rows", 1 << 24);
   validate(loaded.recipe.model);
-  loaded.step = number("step", int64_t{1} << 50);
-  loaded.text_tokenizer_hash = text("text_tokenizer");
-  loaded.image_tokenizer_hash = text("image_tokenizer");
+  loaded.step = says.step();
+  loaded.text_tokenizer_hash = says.text("text_tokenizer");
+  loaded.image_tokenizer_hash = says.text("image_tokenizer");
   loaded.model = PretrainModel(loaded.recipe.model);
   nn::load_state(loaded.model, file.tensors);
   return loaded;

@@ -55,7 +55,7 @@ class PretrainTrainer {
  private:
   std::vector<int64_t> codes_of(const PretrainBatch& batch) const;
   void prepare_code_weights();
-  void restart_prefetch();
+  void start_prefetch();
 
   PretrainRecipe recipe_;
   Tokenizer tokenizer_;
@@ -66,6 +66,7 @@ class PretrainTrainer {
   std::unique_ptr<nn::AdamW> optimizer_;
   std::vector<float> code_weight_;
   int64_t step_ = 0;
+  /// From the first step on, so that a run that is about to load prepares no batches in vain.
   std::unique_ptr<Prefetcher<PretrainBatch>> prefetch_;  // last: its threads use the above
 };
 

@@ -35,7 +35,7 @@ CodeTable encode_all(const Vqkd& vq, int64_t count,
 void save_codes(const std::string& path, const CodeTable& table) {
   nn::save_safetensors(path, {{"codes", from_data(table.ids, {table.pictures, table.patches})}},
                        {{"kind", std::string(kCodesKind)},
-                        {"tokenizer", detail::hash_text(table.tokenizer)},
+                        {"tokenizer", hex_digits(table.tokenizer)},
                         {"codes", std::to_string(table.codes)},
                         {"data", table.data}});
 }
@@ -51,10 +51,10 @@ CodeTable load_codes(const std::string& path, const Vqkd& vq) {
                   .codes = vq.config().codes,
                   .tokenizer = content_hash(vq),
                   .data = detail::metadata_field(file.metadata(), "data", path)};
-  check<StateError>(maker == detail::hash_text(table.tokenizer),
+  check<StateError>(maker == hex_digits(table.tokenizer),
                     "{}: the codes were made by image tokenizer {}, but this one is {}; encode the "
                     "pictures again",
-                    path, maker, detail::hash_text(table.tokenizer));
+                    path, maker, hex_digits(table.tokenizer));
   const Tensor codes = file.load("codes");
   check<IoError>(codes.dtype() == DType::i32 && codes.rank() == 2 && codes.size(1) == table.patches,
                  "{}: \"codes\" is {} {}, expected i32 (pictures, {})", path, codes.dtype(),

@@ -1,5 +1,3 @@
-#include <cstdio>
-
 #include <xxhash.h>
 
 #include "beit3/vqkd/file_internal.h"
@@ -9,16 +7,10 @@
 namespace tessera::beit3 {
 namespace detail {
 
-std::string hash_text(uint64_t hash) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
-
 nn::SafetensorsMetadata vqkd_metadata(const Vqkd& vq) {
   return {{"kind", std::string(kVqkdKind)},
           {"config", to_json(vq.config())},
-          {"hash", hash_text(content_hash(vq))}};
+          {"hash", hex_digits(content_hash(vq))}};
 }
 
 std::string metadata_field(const nn::SafetensorsMetadata& metadata, std::string_view name,
@@ -55,7 +47,7 @@ void load_checked(Vqkd& vq, const nn::StateDict& tensors, const nn::SafetensorsM
   } catch (const StateError& error) {
     throw IoError(error.what());
   }
-  check<IoError>(hash == hash_text(content_hash(vq)),
+  check<IoError>(hash == hex_digits(content_hash(vq)),
                  "{}: the tensors are not those that were written; the file is damaged", path);
 }
 

@@ -11,9 +11,6 @@ inline constexpr std::string_view kVqkdKind = "tessera-vqkd";
 inline constexpr std::string_view kOptimizerPrefix = "optimizer.", kTrainerPrefix = "trainer.";
 bool is_training_state(std::string_view name);
 
-/// 16 hexadecimal digits.
-std::string hash_text(uint64_t hash);
-
 /// kind, config and hash of a tokenizer.
 nn::SafetensorsMetadata vqkd_metadata(const Vqkd& vq);
 /// Throws IoError if it is missing.

@@ -43,24 +43,6 @@ class Patch {
     for (int64_t c = 0; c < 3; ++c) target[i + 32 + c] = 3 * mean[static_cast<size_t>(c)];
   }
 
-  /// Mean variance of the three channels.
-  double variance() const {
-    double total = 0;
-    for (int64_t c = 0; c < 3; ++c) {
-      double s = 0, ss = 0;
-      for (int64_t y = 0; y < patch_; ++y) {
-        for (int64_t x = 0; x < patch_; ++x) {
-          const double v = static_cast<double>(at(c, y, x));
-          s += v;
-          ss += v * v;
-        }
-      }
-      const double n = static_cast<double>(patch_ * patch_);
-      total += (ss / n - s / n * (s / n)) / 3;
-    }
-    return total;
-  }
-
  private:
   /// Clamped to the picture, so that gradients exist at its edge.
   float at(int64_t c, int64_t y, int64_t x) const {
@@ -109,6 +91,25 @@ class Patch {
 
 }  // namespace
 
+double patch_variance(const float* picture, int64_t side, int64_t patch, int64_t place) {
+  const int64_t grid = side / patch, top = place / grid * patch, left = place % grid * patch;
+  double total = 0;
+  for (int64_t c = 0; c < 3; ++c) {
+    double s = 0, ss = 0;
+    for (int64_t y = 0; y < patch; ++y) {
+      const float* row = picture + (c * side + top + y) * side + left;
+      for (int64_t x = 0; x < patch; ++x) {
+        const double v = static_cast<double>(row[x]);
+        s += v;
+        ss += v * v;
+      }
+    }
+    const double n = static_cast<double>(patch * patch);
+    total += (ss / n - s / n * (s / n)) / 3;
+  }
+  return total;
+}
+
 PatchTargets plain_targets(const Tensor& images, int64_t patch, const ForegroundRule& rule) {
   check<ShapeError>(images.rank() == 4 && images.size(1) == 3 && images.size(2) == images.size(3) &&
                         patch >= 2 && images.size(2) % patch == 0,
@@ -129,7 +130,7 @@ PatchTargets plain_targets(const Tensor& images, int64_t patch, const Foreground
       const Patch one(picture, side, patch, p / grid * patch, p % grid * patch);
       const int64_t row = b * n + p;
       one.fill(to_target + row * width, to_plain + row * pixels);
-      to_weight[row] = one.variance() > rule.variance ? busy : 1.0f;
+      to_weight[row] = patch_variance(picture, side, patch, p) > rule.variance ? busy : 1.0f;
     }
   });
   double total = 0;

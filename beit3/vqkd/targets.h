@@ -14,6 +14,10 @@ struct ForegroundRule {
   double extra = 6;        ///< … its error counts 1 + extra times
 };
 
+/// Variance of the pixels of one patch of a picture (3, side, side), mean of the channels; `place`
+/// counts the patches row by row.
+double patch_variance(const float* picture, int64_t side, int64_t patch, int64_t place);
+
 /// What the decoder shall say of each patch where there is no teacher, and how much each counts.
 /// Constants, in the dtype of the pictures.
 struct PatchTargets {

@@ -30,3 +30,9 @@ std::string_view copy_until_hole(std::string& out, std::string_view pattern) {
 }
 
 }  // namespace tessera::detail
+
+std::string tessera::hex_digits(uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}

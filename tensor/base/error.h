@@ -70,6 +70,9 @@ std::string format(std::string_view pattern, const Args&... args) {
   return out;
 }
 
+/// 16 hexadecimal digits: how hashes are written.
+std::string hex_digits(uint64_t value);
+
 /// Throws `E` with a formatted message.
 template <class E, class... Args>
 [[noreturn]] void fail(std::string_view pattern, const Args&... args) {

@@ -14,7 +14,7 @@ LAYERS = {
     "tensor/base": [],
     "tensor": ["tensor/base", "backends/registry.h"],
     "backends/cpu": ["tensor/base", "backends/cpu/isa"],
-    "backends/cpu/isa": ["tensor/base/scalar_math.h", "tensor/base/backend_types.h"],
+    "backends/cpu/isa": ["tensor/base/scalar_math.h", "tensor/base/segment.h"],
     "backends": ["tensor/base", "backends/cpu/cpu_backend.h", "backends/cpu/cpu_features.h"],
     "autograd": ["tensor"],
     "nn": ["autograd", "tensor"],

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "tensor/base/backend_types.h"
+#include "tensor/base/segment.h"
 
 namespace tessera {
 

@@ -1,15 +1,17 @@
 #include "beit3/pretrain/trainer.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "beit3/data/world.h"
 #include "beit3/text/unigram_trainer.h"
 #include "beit3/vqkd/vqkd.h"
+#include "nn/io/safetensors.h"
 #include "tensor/base/parallel.h"
+#include "tensor/ops/creation.h"
 
 namespace tessera::beit3 {
 namespace {
@@ -124,6 +126,34 @@ TEST_F(Trainer, RefusesACheckpointOfAnotherRun) {
     EXPECT_NE(text.find("recipe.optim.lr"), std::string::npos) << text;
   }
   EXPECT_EQ(wrong.parameter_hash(), before);
+}
+
+TEST_F(Trainer, StaysAsItIsIfACheckpointIsDamaged) {
+  const fs::path file = folder / "damaged.safetensors";
+  PretrainTrainer trainer(recipe());
+  hash_after(trainer, 2);
+  trainer.save(file);
+  nn::SafetensorsFile parts = nn::load_safetensors(file.string());
+  const std::string expected = hash_after(trainer, 4);
+  PretrainTrainer again(recipe());
+  const std::string before = again.parameter_hash();
+  auto refuse = [&](const nn::SafetensorsFile& damaged) {
+    nn::save_safetensors(file.string(), damaged.tensors, damaged.metadata);
+    EXPECT_THROW(again.load(file), Error);
+    EXPECT_EQ(again.parameter_hash(), before);
+    EXPECT_EQ(again.step(), 0);
+  };
+  nn::SafetensorsFile bad_step = parts, no_moment = parts, few_weights = parts;
+  bad_step.metadata["step"] = "two";
+  refuse(bad_step);
+  no_moment.tensors.erase("optimizer.m.mlm_head.weight");
+  ASSERT_EQ(no_moment.tensors.size() + 1, parts.tensors.size());
+  refuse(no_moment);
+  few_weights.tensors.at("pretrain.code_weight") = zeros({3});
+  refuse(few_weights);
+  nn::save_safetensors(file.string(), parts.tensors, parts.metadata);
+  again.load(file);
+  EXPECT_EQ(hash_after(again, 4), expected);
 }
 
 TEST_F(Trainer, MakesBatchesThatDependOnTheStepAlone) {
