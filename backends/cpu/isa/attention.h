@@ -13,11 +13,11 @@ struct AttentionItem {
   Segment segment;
   AttentionRule rule = AttentionRule::full;
   T scale = 1;
-  int64_t width = 0;  ///< D
+  int64_t width = 0;     ///< D
   const T* q = nullptr;  ///< of row 0, this head; k and v alike
   const T* k = nullptr;
   const T* v = nullptr;
-  int64_t stride = 0;  ///< between rows of q, k, v
+  int64_t stride = 0;                      ///< between rows of q, k, v
   int64_t query_begin = 0, query_end = 0;  ///< forward: which queries, counted in the sequence
 
   T* y = nullptr;
@@ -46,20 +46,16 @@ struct AttentionKernels {
   AttentionHalf<double> f64;
 };
 
-/// Queries that are worked on together. Backward keeps their probabilities: scratch is
-/// O(kAttentionBlock * T), never T * T.
-inline constexpr int64_t kAttentionBlock = 96;
-/// Rows of the register block: queries (or keys) times 16 lanes.
-inline constexpr int64_t kAttentionRows = 6;
+/// Queries that backward works on together; forward takes half as many.
+inline constexpr int64_t kAttentionBlock = 48;
 
-/// Scratch elements of an item of `length` rows and `width` elements a head.
+/// Scratch elements of an item of `length` rows and `width` elements a head, forward or backward:
+/// O(block * length), never length * length.
 inline int64_t attention_scratch(int64_t length, int64_t width) {
-  const int64_t keys = (length + 15) / 16 * 16 + kAttentionRows;
-  const int64_t wide = (width + 15) / 16 * 16;
-  // two transposed and two plain copies of keys or values, two gradients, two blocks of scores, and
-  // a block of queries, of gradients and of results
-  return keys * (2 * width + 4 * wide) + 2 * kAttentionBlock * keys +
-         kAttentionBlock * (2 * width + 3 * wide) + 64;
+  const int64_t padded = (length + 15) / 16 * 16 + 16, wide = (width + 15) / 16 * 16;
+  // keys and values by panels of keys, keys by panels of dims, two gradients; for a block of
+  // queries the queries, their gradients, and two blocks of scores
+  return 5 * padded * wide + 2 * kAttentionBlock * (wide + padded);
 }
 
 namespace portable {
