@@ -102,7 +102,7 @@ int fill(const FillOptions& o) {
   check<UsageError>(!run.recipe.data.held_out.empty(),
                     "{} names no held-out data; give --held-out, or --text and --image",
                     o.run.path);
-  const HeldOut samples = first_held_out(run.recipe.data.held_out, o.count);
+  const HeldOut samples = first_held_out(run.recipe.data, o.count);
   const auto lexicon = lexicon_of(run.recipe.data.held_out);
   say(lexicon.empty() ? std::string("hidden: every third word")
                       : "hidden: words of the kinds " + o.hide);

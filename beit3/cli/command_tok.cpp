@@ -28,7 +28,7 @@ struct TrainOptions {
 std::vector<std::string> read_texts(const std::vector<std::string>& sources) {
   std::vector<std::string> lines;
   for (const std::string& source : sources) {
-    DataSet data = open_dataset(source);
+    DataSet data = open_dataset(source, {.split = "train"});
     const size_t before = lines.size();
     for (Record& record : data.records) {
       if (!record.text.empty()) lines.push_back(std::move(record.text));

@@ -96,7 +96,7 @@ class Pictures {
 };
 
 struct TrainOptions {
-  std::string data, split, out;
+  std::string data, split = "train", out;
   bool augment = false;
   VqkdRecipe recipe;
   MachineOptions machine;
@@ -183,7 +183,7 @@ Command train_command() {
           "the codebook collapsed.\n\nexamples:\n  beit3 vq train --data world --out image.vq\n"
           "  beit3 vq train --data photos --augment --codes 512 --steps 2000 --out photos.vq\n",
       .options = {{"--data", &o->data, "pictures: folder, tar or JSONL", "PATH", true},
-                  {"--split", &o->split, "train, heldout, …", "NAME"},
+                  {"--split", &o->split, "of data that has several (train)", "NAME"},
                   {"--out", &o->out, "the file to write", "FILE", true},
                   {"--steps", &o->recipe.steps, "optimizer steps (350)"},
                   {"--batch", &o->recipe.batch, "pictures a step (64)"},

@@ -29,6 +29,7 @@ void RunOptions::add_to(std::vector<Option>& options) {
   options.push_back({"RUN", &path, "run folder, or one of its checkpoints", "", true});
   options.push_back({"--held-out", &held_out, "other held-out pictures or pairs", "PATH"});
   options.push_back({"--held-out-texts", &held_out_texts, "other held-out texts", "PATH"});
+  options.push_back({"--held-out-split", &held_out_split, "which split of them", "NAME"});
   options.push_back(
       {"--text-tokenizer", &text_tokenizer, "for a checkpoint without its folder", "FILE"});
   options.push_back(
@@ -62,6 +63,7 @@ LoadedRun load_run(const RunOptions& options) {
   replace(recipe.image_tokenizer, options.image_tokenizer);
   replace(recipe.data.held_out, options.held_out);
   replace(recipe.data.held_out_texts, options.held_out_texts);
+  replace(recipe.data.held_out_split, options.held_out_split);
   Tokenizer tokenizer = Tokenizer::load(recipe.text_tokenizer);
   auto vq = std::make_unique<Vqkd>(load_vqkd(recipe.image_tokenizer));
   check_same("text tokenizer", recipe.text_tokenizer, hex_digits(tokenizer.hash()),

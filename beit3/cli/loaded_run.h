@@ -16,7 +16,7 @@ namespace tessera::beit3::cli {
 
 /// Which model to look at, and what to use instead of what it was trained with.
 struct RunOptions {
-  std::string path, text_tokenizer, image_tokenizer, held_out, held_out_texts;
+  std::string path, text_tokenizer, image_tokenizer, held_out, held_out_texts, held_out_split;
 
   void add_to(std::vector<Option>& options);
 };

@@ -197,10 +197,6 @@ class Loop {
     tell("saved " + path.string());
   }
 
-  Shown shown() {
-    return {trainer_.model(), trainer_.tokenizer(), trainer_.image_tokenizer(), recipe_};
-  }
-
   void evaluate_now(bool final) {
     if (recipe_.data.held_out.empty() && recipe_.data.held_out_texts.empty()) {
       if (final) tell("no held-out data: set data.held_out to evaluate");
@@ -212,7 +208,7 @@ class Loop {
       line_.count("evaluating", done, total);
     };
     const Evaluation e =
-        evaluate(trainer_.model(), trainer_.tokenizer(), trainer_.image_tokenizer(), recipe_,
+        evaluate(trainer_.evaluated_model(), trainer_.tokenizer(), trainer_.image_tokenizer(), recipe_,
                  lexicon_of(recipe_.data.held_out), options);
     folder_.add_metrics(format("{\"step\": {}, \"evaluation\": {}}", trainer_.step(), to_json(e)));
     const std::string table = to_table(e);
@@ -226,9 +222,11 @@ class Loop {
 
   void sheet_now() {
     if (recipe_.data.held_out.empty()) return;
-    const HeldOut samples = first_held_out(recipe_.data.held_out, kShown);
+    const HeldOut samples = first_held_out(recipe_.data, kShown);
     const std::string path = folder_.sheet_path(trainer_.step()).string();
-    write_png(path, filled_sheet(shown(), samples.pictures, 1));
+    const Shown shown{trainer_.evaluated_model(), trainer_.tokenizer(), trainer_.image_tokenizer(),
+                      recipe_};
+    write_png(path, filled_sheet(shown, samples.pictures, 1));
     tell("sheet: " + path);
   }
 

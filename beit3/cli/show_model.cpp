@@ -23,8 +23,8 @@ std::vector<std::vector<int64_t>> words_in(const Tokenizer& tokenizer, const std
 
 }  // namespace
 
-HeldOut first_held_out(const std::string& path, int64_t count) {
-  const DataSet data = open_dataset(path, {.split = "heldout"});
+HeldOut first_held_out(const DataRecipe& source, int64_t count) {
+  const DataSet data = open_dataset(source.held_out, {.split = source.held_out_split});
   HeldOut samples;
   for (int64_t i = 0; i < data.size() && static_cast<int64_t>(samples.pictures.size()) < count;
        ++i) {
@@ -37,7 +37,7 @@ HeldOut first_held_out(const std::string& path, int64_t count) {
       say(std::string("left out: ") + e.what());
     }
   }
-  check<IoError>(!samples.pictures.empty(), "{} holds no picture to show", path);
+  check<IoError>(!samples.pictures.empty(), "{} holds no picture to show", source.held_out);
   return samples;
 }
 

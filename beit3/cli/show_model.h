@@ -24,7 +24,7 @@ struct HeldOut {
   std::vector<Image> pictures;
   std::vector<std::string> texts;  ///< empty where a picture has no caption
 };
-HeldOut first_held_out(const std::string& path, int64_t count);
+HeldOut first_held_out(const DataRecipe& source, int64_t count);
 
 /// Rows: picture, masked, filled by the model, the tokenizer's limit.
 Image filled_sheet(const Shown& shown, const std::vector<Image>& pictures, uint64_t seed);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "beit3/data/masking.h"
 #include "beit3/image/transform.h"
@@ -191,7 +192,9 @@ PretrainData::PretrainData(const PretrainRecipe& recipe, const Tokenizer& tokeni
     fingerprint_ = mix(fingerprint_, source->usable.size());
     for (int64_t r : source->usable) {
       const Record& record = source->data.records[static_cast<size_t>(r)];
-      fingerprint_ = mix(mix(fingerprint_, record.image_path), record.text);
+      // The name alone, not its folder: data may move between a save and its resume.
+      const std::string name = std::filesystem::path(record.image_path).filename().string();
+      fingerprint_ = mix(mix(fingerprint_, name), record.text);
     }
   }
 }
@@ -199,7 +202,7 @@ PretrainData::PretrainData(const PretrainRecipe& recipe, const Tokenizer& tokeni
 PretrainData::Source PretrainData::open(std::string_view kind, const std::string& path,
                                         bool needs_image, bool needs_text, uint64_t stream) const {
   Source source;
-  source.data = open_dataset(path);
+  source.data = open_dataset(path, {.split = recipe_.data.split});
   for (int64_t i = 0; i < source.data.size(); ++i) {
     const Record& record = source.data.records[static_cast<size_t>(i)];
     if (needs_image && record.image_path.empty()) continue;

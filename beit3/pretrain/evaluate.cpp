@@ -83,7 +83,7 @@ class Evaluator {
     result_.chance_code = 1 / static_cast<double>(result_.codes);
     result_.chance_id = 1 / static_cast<double>(tokenizer_.vocab_size());
     if (!recipe_.data.held_out.empty()) {
-      data_ = open_dataset(recipe_.data.held_out, {.split = "heldout"});
+      data_ = open_dataset(recipe_.data.held_out, {.split = recipe_.data.held_out_split});
       if (is_world(recipe_.data.held_out)) {
         world_ = read_scene_options(recipe_.data.held_out);
         result_.exact_objects = true;
@@ -105,10 +105,16 @@ class Evaluator {
     for (int64_t i = 0; i < data_.size(); ++i) {
       if (options_.samples > 0 && static_cast<int64_t>(views_.size()) >= options_.samples) break;
       if (data_.records[static_cast<size_t>(i)].image_path.empty()) continue;
-      records_.push_back(i);
-      views_.push_back(augment(data_.image(i), spec, {}));
+      try {
+        views_.push_back(augment(data_.image(i), spec, {}));
+        records_.push_back(i);
+      } catch (const IoError& error) {  // passed over, as in training
+        if (result_.broken_pictures++ == 0) result_.first_broken = error.what();
+      }
     }
-    check<IoError>(!views_.empty(), "evaluate: {} holds no picture", recipe_.data.held_out);
+    check<IoError>(!views_.empty(), "evaluate: {} holds no readable picture{}{}",
+                   recipe_.data.held_out, result_.broken_pictures > 0 ? "; the first: " : "",
+                   result_.first_broken);
   }
 
   int64_t picture_count() const { return static_cast<int64_t>(views_.size()); }
@@ -258,7 +264,8 @@ class Evaluator {
   }
 
   void texts() {
-    const DataSet data = open_dataset(recipe_.data.held_out_texts, {.split = "heldout"});
+    const DataSet data =
+        open_dataset(recipe_.data.held_out_texts, {.split = recipe_.data.held_out_split});
     std::vector<Question> questions;
     for (const Record& record : data.records) {
       if (options_.samples > 0 && static_cast<int64_t>(questions.size()) >= options_.samples) break;
@@ -347,6 +354,10 @@ std::string to_table(const Evaluation& e) {
     }
     add_row(out, "  chance", {format("{}", e.chance_code)});
     add_row(out, "  codes used", {format("{} of {}", e.codes_used, e.codes)});
+    if (e.broken_pictures > 0) {
+      out += format("  {} broken pictures left out; the first: {}\n", e.broken_pictures,
+                    e.first_broken);
+    }
   }
   if (!e.pair_words.empty()) {
     add_row(out, "masked words of captions", {"right", "wrong pic", "majority", "words"});
@@ -365,6 +376,7 @@ std::string to_json(const Evaluation& e) {
          ", \"exact_objects\": " + (e.exact_objects ? "true" : "false") +
          ", \"pair_words\": " + map_json(e.pair_words) +
          ", \"text_words\": " + map_json(e.text_kinds) +
+         ", \"broken_pictures\": " + std::to_string(e.broken_pictures) +
          ", \"codes_used\": " + std::to_string(e.codes_used) +
          ", \"codes\": " + std::to_string(e.codes) + "}";
 }

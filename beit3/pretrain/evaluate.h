@@ -41,6 +41,8 @@ struct Evaluation {
   std::map<std::string, Score> text_kinds;
   int64_t codes_used = 0, codes = 0;
   double chance_code = 0, chance_id = 0;
+  int64_t broken_pictures = 0;  ///< held-out pictures that could not be read, left out
+  std::string first_broken;     ///< and what is wrong with the first
 };
 
 /// Masked accuracy on held-out data.

@@ -141,8 +141,10 @@ void visit_fields(PretrainRecipe& r, RecipeVisitor& v) {
   v("data.images", r.data.images, "pictures alone: folder, tar or JSONL");
   v("data.pairs", r.data.pairs, "pictures with captions: folder or JSONL");
   v("data.texts", r.data.texts, "texts alone: one a line, TSV or JSONL");
+  v("data.split", r.data.split, "split that is trained on, where a source has several");
   v("data.held_out", r.data.held_out, "pairs or pictures for evaluation");
   v("data.held_out_texts", r.data.held_out_texts, "texts for evaluation");
+  v("data.held_out_split", r.data.held_out_split, "split for evaluation: heldout, val, test, …");
   v("data.augment", r.data.augment, "random resized crops");
   v("data.min_crop", r.data.min_crop, "smallest share of the area a crop keeps");
   v("data.flip", r.data.flip, "probability of a flip; 0 where captions speak of sides");

@@ -13,7 +13,9 @@ namespace tessera::beit3 {
 /// Where samples come from, and how pictures become inputs.
 struct DataRecipe {
   std::string images, pairs, texts;        ///< training sources; empty: none of that kind
+  std::string split = "train";             ///< of a source that has several
   std::string held_out, held_out_texts;    ///< for evaluation; empty: none
+  std::string held_out_split = "heldout";  ///< of a held-out source that has several
   bool augment = false;                    ///< random resized crop (and flip, if set)
   double min_crop = 0.5;                   ///< smallest share of the area that a crop keeps
   double flip = 0;                         ///< probability; 0 where captions speak of sides

@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kFormat = "tessera-pretrain-1";
 /// Names that begin so belong to the run, not to the model.
 constexpr std::string_view kOptimizerPrefix = "optimizer.", kPretrainPrefix = "pretrain.";
+constexpr std::string_view kAveragePrefix = "optimizer.average.";  // kept if average_decay is set
 
 /// What a checkpoint says of itself besides its tensors.
 class CheckpointText {
@@ -91,6 +92,7 @@ std::string differences(const std::map<std::string, std::string>& saved,
 bool may_change(std::string_view name) {
   return name.starts_with("log.") || name == "data.threads" || name == "data.cache_mb" ||
          name == "train.recompute" || name == "data.held_out" || name == "data.held_out_texts" ||
+         name == "data.held_out_split" || name == "data.split" ||
          name == "data.images" || name == "data.pairs" || name == "data.texts" ||
          name.starts_with("tokenizer.");  // paths: contents are compared by hash
 }
@@ -262,6 +264,13 @@ void PretrainTrainer::load(const std::filesystem::path& path) {
   prefetch_.reset();
 }
 
+const PretrainModel& PretrainTrainer::evaluated_model() {
+  if (recipe_.average_decay <= 0) return model_;
+  if (!averaged_) averaged_ = std::make_unique<PretrainModel>(recipe_.model);
+  nn::load_state(*averaged_, optimizer_->averages());
+  return *averaged_;
+}
+
 std::string PretrainTrainer::parameter_hash() const {
   XXH64_state_t* state = XXH64_createState();
   XXH64_reset(state, 0);
@@ -278,7 +287,8 @@ std::string PretrainTrainer::parameter_hash() const {
 LoadedModel load_pretrained(const std::filesystem::path& checkpoint) {
   const nn::SafetensorsFile file = nn::load_safetensors(
       checkpoint.string(), {.wanted = [](std::string_view name) {
-        return !name.starts_with(kOptimizerPrefix) && !name.starts_with(kPretrainPrefix);
+        return name.starts_with(kAveragePrefix) ||
+               (!name.starts_with(kOptimizerPrefix) && !name.starts_with(kPretrainPrefix));
       }});
   const CheckpointText says(checkpoint, file.metadata);
   check<IoError>(says.text("format") == kFormat, "{} is no checkpoint of a pretraining run",
@@ -295,7 +305,8 @@ LoadedModel load_pretrained(const std::filesystem::path& checkpoint) {
   loaded.text_tokenizer_hash = says.text("text_tokenizer");
   loaded.image_tokenizer_hash = says.text("image_tokenizer");
   loaded.model = PretrainModel(loaded.recipe.model);
-  nn::load_state(loaded.model, file.tensors);
+  const nn::StateDict averages = nn::without_prefix(file.tensors, kAveragePrefix);
+  nn::load_state(loaded.model, averages.empty() ? file.tensors : averages);
   return loaded;
 }
 

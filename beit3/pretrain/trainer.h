@@ -34,6 +34,9 @@ class PretrainTrainer {
 
   const PretrainRecipe& recipe() const { return recipe_; }
   PretrainModel& model() { return model_; }
+  /// What is evaluated and shown: the moving average of the weights where the recipe keeps one,
+  /// else the weights themselves. Valid until the next step.
+  const PretrainModel& evaluated_model();
   const PretrainData& data() const { return *data_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const Vqkd& image_tokenizer() const { return *image_tokenizer_; }
@@ -64,13 +67,15 @@ class PretrainTrainer {
   std::unique_ptr<PretrainData> data_;
   PretrainModel model_;
   std::unique_ptr<nn::AdamW> optimizer_;
+  std::unique_ptr<PretrainModel> averaged_;
   std::vector<float> code_weight_;
   int64_t step_ = 0;
   /// From the first step on, so that a run that is about to load prepares no batches in vain.
   std::unique_ptr<Prefetcher<PretrainBatch>> prefetch_;  // last: its threads use the above
 };
 
-/// Loads what a checkpoint holds besides the optimizer: for evaluation and for showing.
+/// Loads what a checkpoint holds besides the optimizer, for evaluation and for showing: the moving
+/// average of the weights where it holds one.
 struct LoadedModel {
   PretrainRecipe recipe;
   PretrainModel model;

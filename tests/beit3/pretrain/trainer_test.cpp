@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "beit3/data/world.h"
+#include "beit3/pretrain/evaluate.h"
 #include "beit3/text/unigram_trainer.h"
 #include "beit3/vqkd/vqkd.h"
 #include "nn/io/safetensors.h"
@@ -105,6 +107,70 @@ TEST_F(Trainer, ResumesBitForBit) {
   const LoadedModel loaded = load_pretrained(file);
   EXPECT_EQ(loaded.step, 5);
   EXPECT_EQ(loaded.recipe.model.width, 32);
+}
+
+TEST_F(Trainer, GoesOnAfterItsDataMoved) {
+  const fs::path file = folder / "before_the_move.safetensors", moved = folder / "moved";
+  PretrainTrainer first(recipe());
+  hash_after(first, 3);
+  first.save(file);
+  const std::string expected = hash_after(first, 5);
+  fs::copy(folder / "world", moved, fs::copy_options::recursive);
+  PretrainRecipe elsewhere = recipe();
+  elsewhere.data.images = elsewhere.data.pairs = moved.string();
+  elsewhere.data.texts = (moved / "texts.txt").string();
+  PretrainTrainer second(elsewhere);
+  second.load(file);
+  EXPECT_EQ(hash_after(second, 5), expected);
+}
+
+TEST_F(Trainer, ShowsAndLoadsTheAveragedWeightsWhereItKeepsThem) {
+  const fs::path file = folder / "averaged.safetensors";
+  PretrainRecipe r = recipe();
+  r.average_decay = 0.9;
+  PretrainTrainer trainer(r);
+  hash_after(trainer, 4);
+  trainer.save(file);
+  const nn::StateDict now = trainer.model().state(), shown = trainer.evaluated_model().state();
+  const nn::StateDict loaded = load_pretrained(file).model.state();
+  ASSERT_EQ(shown.size(), loaded.size());
+  int64_t different = 0;
+  for (const auto& [name, tensor] : shown) {
+    EXPECT_EQ(tensor.to_vector<float>(), loaded.at(name).to_vector<float>()) << name;
+    different += tensor.to_vector<float>() != now.at(name).to_vector<float>();
+  }
+  EXPECT_GT(different, static_cast<int64_t>(shown.size()) / 2);
+}
+
+TEST_F(Trainer, TrainsOnTheTrainSplitOfASourceThatHasSeveral) {
+  const fs::path file = folder / "splits.jsonl";
+  std::ofstream(file) << R"({"text": "a red circle", "split": "train"})" "\n"
+                      << R"({"text": "a blue square", "split": "test"})" "\n"
+                      << R"({"text": "two red circles", "split": "train"})" "\n";
+  PretrainRecipe r = recipe();
+  r.data.texts = file.string();
+  r.data.images.clear();
+  r.data.pairs.clear();
+  r.images = r.pairs = 0;
+  EXPECT_EQ(PretrainTrainer(r).data().texts().usable.size(), 2U);
+  r.data.split = "test";
+  EXPECT_EQ(PretrainTrainer(r).data().texts().usable.size(), 1U);
+  r.data.split = "dev";
+  EXPECT_THROW(PretrainTrainer{r}, IoError);
+}
+
+TEST_F(Trainer, EvaluatesAroundABrokenPicture) {
+  const fs::path broken = folder / "with_a_broken_picture";
+  fs::copy(folder / "world", broken, fs::copy_options::recursive);
+  std::ofstream(broken / "images" / "000042.png", std::ios::trunc) << "no picture";
+  PretrainRecipe r = recipe();
+  r.data.held_out = broken.string();
+  PretrainTrainer trainer(r);
+  const Evaluation e = evaluate(trainer.model(), trainer.tokenizer(), trainer.image_tokenizer(),
+                                trainer.recipe(), {});
+  EXPECT_EQ(e.broken_pictures, 1);
+  EXPECT_NE(e.first_broken.find("000042.png"), std::string::npos) << e.first_broken;
+  EXPECT_EQ(e.patches.count, 7 * 26);
 }
 
 TEST_F(Trainer, RefusesACheckpointOfAnotherRun) {
