@@ -161,10 +161,8 @@ TeacherFeatures::TeacherFeatures(const std::string& path) : path_(path) {
 Tensor TeacherFeatures::of(std::span<const int64_t> ids) const {
   std::vector<int64_t> places;
   for (int64_t id : ids) {
-    const auto found = place_.find(id);
-    const bool known = place_.empty() ? id >= 0 && id < pictures() : found != place_.end();
-    check<IndexError>(known, "{}: there are no features of picture {}", path_, id);
-    places.push_back(place_.empty() ? id : found->second);
+    check<IndexError>(contains(id), "{}: there are no features of picture {}", path_, id);
+    places.push_back(place_.empty() ? id : place_.at(id));
   }
   const int64_t n = static_cast<int64_t>(places.size());
   const Tensor rows = index_select(reshape(features_, {pictures(), patches() * width()}),

@@ -52,6 +52,9 @@ class TeacherFeatures {
   int64_t pictures() const { return features_.size(0); }
   int64_t patches() const { return features_.size(1); }
   int64_t width() const { return features_.size(2); }
+  bool contains(int64_t id) const {
+    return place_.empty() ? id >= 0 && id < pictures() : place_.count(id) > 0;
+  }
   /// The features of the pictures with these ids, (n * N, D) f32. IndexError for an unknown id.
   Tensor of(std::span<const int64_t> ids) const;
 

@@ -70,7 +70,8 @@ class Backend {
   virtual void uniform(RandomKey key, View y) = 0;
   /// Standard normal by Box-Muller on the words of philox(key, i / 4). y contiguous f32 or f64.
   virtual void normal(RandomKey key, View y) = 0;
-  /// y[i] = uniform_i(key) >= p ? x[i] / (1 - p) : 0, uniform as above. y may be x. Contiguous.
+  /// y[i] = uniform_i(key) >= p ? x[i] * (1 / (1 - p)) : 0, uniform as above, the factor rounded to
+  /// the dtype first. y may be x. Contiguous.
   virtual void dropout(RandomKey key, double p, ConstView x, View y) = 0;
   /// All products, independent of each other, as one piece of work. f32 or f64.
   virtual void products(std::span<const Product> products) = 0;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "nn/io/safetensors.h"
+#include "tensor/ops/random.h"
 #include "tests/cli/program.h"
 
 namespace tessera::testing {
@@ -143,6 +145,48 @@ TEST_F(Run, UsesTheImageTokenizer) {
   EXPECT_EQ(std::count(codes.out.begin(), codes.out.end(), '\n'), 1);
   EXPECT_EQ(run_beit3("vq train --data " + *folder / "nowhere" + " --out " + *folder / "x.vq").code,
             3);
+}
+
+TEST_F(Run, GoesOnWithAnImageTokenizer) {
+  const std::string world = *folder / "world", whole = *folder / "whole.vq",
+                    parts = *folder / "parts.vq";
+  const auto train = [&](const std::string& out, const std::string& more) {
+    return run_beit3("vq train --data " + world + " --out " + out +
+                     " --steps 6 --codes 16 --batch 8 --width 16 --heads 2 " + more);
+  };
+  const auto ended = [](const Outcome& o) { return o.code == 0 || o.code == 8; };  // 8: collapsed
+  ASSERT_TRUE(ended(train(whole, "")));
+  EXPECT_THAT(train(parts, "--resume").err, HasSubstr("nothing to resume"));
+  const Outcome stopped = train(parts, "--max-steps 4");
+  EXPECT_EQ(stopped.code, 0) << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("--resume goes on"));
+  EXPECT_FALSE(std::filesystem::exists(parts));
+  EXPECT_EQ(train(parts, "").code, 2);  // does not begin anew unasked
+  EXPECT_EQ(train(parts, "--resume --lr 0.1").code, 3);
+  const Outcome resumed = train(parts, "--resume");
+  EXPECT_TRUE(ended(resumed)) << resumed.err;
+  EXPECT_TRUE(read_text(parts) == read_text(whole));
+  EXPECT_FALSE(std::filesystem::exists(parts + ".training"));
+  EXPECT_EQ(train(*folder / "nowhere/a.vq", "").code, 3);
+}
+
+TEST_F(Run, TeachesAnImageTokenizerByFeatures) {
+  const std::string features = *folder / "features.safetensors";
+  const auto write = [&](int64_t pictures, int64_t patches) {
+    nn::save_safetensors(features, {{"features", normal({pictures, patches, 5}, RandomKey{1})}}, {});
+  };
+  const std::string command = "vq train --data " + *folder / "world" + " --out " +
+                              *folder / "taught.vq" +
+                              " --steps 2 --codes 16 --width 16 --heads 2 --teacher " + features;
+  write(40, 64);
+  const Outcome taught = run_beit3(command);
+  EXPECT_TRUE(taught.code == 0 || taught.code == 8) << taught.err;
+  EXPECT_THAT(run_beit3("inspect " + *folder / "taught.vq").out, HasSubstr("(5,"));
+  EXPECT_EQ(run_beit3(command + " --augment").code, 2);
+  write(39, 64);
+  EXPECT_THAT(run_beit3(command).err, HasSubstr("there are no features of picture 39"));
+  write(40, 16);
+  EXPECT_THAT(run_beit3(command).err, HasSubstr("features of 16 patches"));
 }
 
 }  // namespace
