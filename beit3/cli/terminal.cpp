@@ -85,12 +85,20 @@ void LiveLine::show(const std::string& line) {
 }
 
 void LiveLine::count(std::string_view what, int64_t done, int64_t total) {
+  if (last_count_ == 0 || done <= last_count_) {
+    begin_ = Clock::now();
+    first_count_ = done;
+  }
+  last_count_ = done;
   const double passed = std::chrono::duration<double>(Clock::now() - begin_).count();
   const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0;
   std::string line = format("{}: {} of {} ({} %)", what, done, total,
                             static_cast<int64_t>(std::floor(100 * share)));
   if (share > 0.02 && passed > 1) {
-    line += ", " + duration_text(passed * (1 - share) / share) + " left";
+    line += ", " +
+            duration_text(passed * static_cast<double>(total - done) /
+                          static_cast<double>(done - first_count_)) +
+            " left";
   }
   show(line);
 }

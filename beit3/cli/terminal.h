@@ -31,13 +31,14 @@ class LiveLine {
 
   /// Shows a line if enough time has passed since the last one.
   void show(const std::string& line);
-  /// "drawing: 1200 of 12000 (10 %), 12 s left".
+  /// "drawing: 1200 of 12000 (10 %), 12 s left". A count that does not grow begins anew.
   void count(std::string_view what, int64_t done, int64_t total);
 
  private:
   using Clock = std::chrono::steady_clock;
   double plain_seconds_;
-  Clock::time_point begin_ = Clock::now(), last_ = begin_;
+  Clock::time_point last_ = Clock::now(), begin_;
+  int64_t first_count_ = 0, last_count_ = 0;  // of the count that runs since begin_
   bool first_ = true;
 };
 
