@@ -22,4 +22,7 @@ std::string active_instruction_set();
 /// One line: the processor's name, its instruction sets, and the one in use.
 std::string cpu_description();
 
+/// The kernels that OpenBLAS runs its products on, and the remedy if they are slow ones.
+std::string products_description();
+
 }  // namespace tessera

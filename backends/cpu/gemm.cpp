@@ -4,9 +4,8 @@
 #include <cblas.h>
 
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/openblas_core.h"
 #include "tensor/base/parallel.h"
-
-extern "C" void openblas_set_num_threads(int);
 
 /// Dense products by OpenBLAS: one-threaded calls on tiles. The grid depends on the shapes only and
 /// K stays whole, so results are the same bits for any number of threads. All products of a call
@@ -143,8 +142,7 @@ void run_tile(const Product& p, const Tile& t) {
 }  // namespace
 
 void CpuBackend::products(std::span<const Product> products) {
-  static const bool one_thread = (openblas_set_num_threads(1), true);
-  static_cast<void>(one_thread);
+  start_openblas();
   thread_local std::vector<Tile> tiles;  // keeps its memory from call to call
   std::vector<Tile> own;
   own.swap(tiles);

@@ -137,6 +137,7 @@ TEST(Machine, IsDescribed) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("portable"));
   EXPECT_THAT(outcome.out, HasSubstr("OpenBLAS"));
+  EXPECT_THAT(outcome.out, HasSubstr(" kernels\n"));
   EXPECT_THAT(run_beit3("--version").out, StartsWith("beit3 "));
 }
 
