@@ -93,19 +93,23 @@ pretrain() {
 }
 
 steps=1600
+evaluations=1
 if [ "$long" = yes ]; then
   part "measure the speed"
   rm -rf "$out/probe"
   pretrain --out "$out/probe" --max-steps 60 --log.every 20
-  # 48 samples a step; 28 minutes, so that what comes after fits into 30.
+  # 48 samples a step; 28 minutes, so that the evaluations on the way fit into 30. More than 20,000
+  # steps are for worlds that are larger.
   steps=$(tail -n 1 "$out/probe/metrics.jsonl" |
     sed 's/.*"samples_per_second": \([0-9]*\).*/\1/' |
-    awk '{ n = int($1 / 48 * 1680 / 100) * 100; print n > 12800 ? 12800 : n < 1600 ? 1600 : n }')
+    awk '{ n = int($1 / 48 * 1680 / 100) * 100; print (n > 20000 ? 20000 : n < 1600 ? 1600 : n) }')
   rm -rf "$out/probe"
+  evaluations=8
 fi
 
 part "pretrain $steps steps, evaluate"
 pretrain --out "$run" --steps "$steps" --log.save_every $((steps / 2)) \
+  --log.eval_every $((steps / evaluations)) \
   --data.held_out "$world" --data.held_out_texts "$world" >"$out/table.txt"
 mv "$out/table.txt" "$run/evaluation.txt"
 echo
@@ -116,6 +120,7 @@ echo
 cat "$run/evaluation.txt"
 
 part "show"
+[ "$long" = no ] || $beit3 inspect "$run"
 $beit3 fill "$run" --sheet "$run/filled.png" >"$run/captions.txt"
 cat "$run/captions.txt"
 

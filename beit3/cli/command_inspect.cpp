@@ -5,6 +5,7 @@
 
 #include "beit3/cli/commands.h"
 #include "beit3/cli/exit_codes.h"
+#include "beit3/cli/run_course.h"
 #include "beit3/cli/terminal.h"
 #include "beit3/image/files.h"
 #include "beit3/pretrain/run_folder.h"
@@ -80,14 +81,6 @@ int inspect_file(const InspectOptions& o) {
   return kDone;
 }
 
-/// The last whole line of a file.
-std::string last_line(const fs::path& path) {
-  if (!fs::exists(path)) return {};
-  std::string text = read_text_file(path.string());
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
-}
-
 int inspect_run(const InspectOptions& o) {
   const RunFolder run = RunFolder::open(o.path);
   const PretrainRecipe& r = run.recipe();
@@ -107,8 +100,8 @@ int inspect_run(const InspectOptions& o) {
     print(padded(path == checkpoints.front() ? "checkpoints" : "", 13) + path.string() + "  " +
           bytes_text(static_cast<double>(fs::file_size(path))) + "\n");
   }
-  const std::string last = last_line(run.path() / "metrics.jsonl");
-  if (!last.empty()) print("last line    " + last + "\n");
+  const fs::path metrics = run.path() / "metrics.jsonl";
+  if (fs::exists(metrics)) print(course_tables(read_text_file(metrics.string())));
   return kDone;
 }
 

@@ -77,7 +77,14 @@ TEST_F(Run, TrainsEvaluatesAndShows) {
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_THAT(answer.out, EndsWith("circle\n"));
   EXPECT_EQ(run_beit3("fill " + *folder / "whole" + " --text 'a circle'").code, 2);
-  EXPECT_THAT(run_beit3("inspect " + *folder / "whole").out, HasSubstr("00000008.safetensors"));
+  write_text(*folder / "whole/metrics.jsonl", metrics + "{\"step\": 9, \"lo");  // a torn line
+  const Outcome course = run_beit3("inspect " + *folder / "whole");
+  EXPECT_EQ(course.code, 0) << course.err;
+  EXPECT_THAT(course.out, HasSubstr("00000008.safetensors"));
+  EXPECT_THAT(course.out, HasSubstr("\n     2  "));  // logged
+  EXPECT_THAT(course.out, HasSubstr("held out: "));
+  EXPECT_THAT(course.out, HasSubstr("background"));
+  EXPECT_THAT(course.out, EndsWith(")\n"));
   EXPECT_THAT(run_beit3("inspect " + *folder / "whole/checkpoints/00000008.safetensors").out,
               HasSubstr("mlm_head"));
 
