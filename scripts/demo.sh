@@ -98,18 +98,18 @@ if [ "$long" = yes ]; then
   part "measure the speed"
   rm -rf "$out/probe"
   pretrain --out "$out/probe" --max-steps 60 --log.every 20
-  # 48 samples a step; 28 minutes, so that the evaluations on the way fit into 30. More than 20,000
-  # steps are for worlds that are larger.
+  # 48 samples a step; 25 minutes at this speed, since processors slow down when they are busy for
+  # long and the evaluations take time too: 30 in all. More than 20,000 steps gain little here.
   steps=$(tail -n 1 "$out/probe/metrics.jsonl" |
     sed 's/.*"samples_per_second": \([0-9]*\).*/\1/' |
-    awk '{ n = int($1 / 48 * 1680 / 100) * 100; print (n > 20000 ? 20000 : n < 1600 ? 1600 : n) }')
+    awk '{ n = int($1 / 48 * 1500 / 100) * 100; print (n > 20000 ? 20000 : n < 1600 ? 1600 : n) }')
   rm -rf "$out/probe"
   evaluations=8
 fi
 
 part "pretrain $steps steps, evaluate"
 pretrain --out "$run" --steps "$steps" --log.save_every $((steps / 2)) \
-  --log.eval_every $((steps / evaluations)) \
+  --log.eval_every $(((steps + evaluations - 1) / evaluations)) \
   --data.held_out "$world" --data.held_out_texts "$world" >"$out/table.txt"
 mv "$out/table.txt" "$run/evaluation.txt"
 echo
@@ -129,18 +129,19 @@ printf '\nTime of each part:\n%s  %-34s %4d s\n' "$times" "all" $(($(date +%s) -
 cat <<END
 
 To look at:
-  $out/world.png             pictures of the world with their captions
-  $out/image-tokenizer.png   what the image tokenizer keeps of a picture
-  $run/filled.png            held-out pictures: whole, masked, filled in, best possible
-  $run/captions.txt          captions with words filled in, beside a wrong picture
-  $run/evaluation.txt        the table above
-  $run/metrics.jsonl         the course of the training
+$(printf '  %-34s %s\n' \
+  "$out/world.png" "pictures of the world with their captions" \
+  "$out/image-tokenizer.png" "what the image tokenizer keeps of a picture" \
+  "$run/filled.png" "held-out pictures: whole, masked, filled in, best possible" \
+  "$run/captions.txt" "captions with words filled in, beside a wrong picture" \
+  "$run/evaluation.txt" "the table above" \
+  "$run/metrics.jsonl" "the course of the training")
 
 To try next:
   $beit3 fill $run --image $world/images/012000.png --text "a [?] [?] [?] on a [?] background"
   $beit3 fill $run --hide size,shape,count,place
   $beit3 eval $run --samples 2000
   $beit3 inspect $run
-  scripts/demo.sh --long
   $beit3 help
 END
+[ "$long" = yes ] || echo "  scripts/demo.sh --long"
