@@ -10,7 +10,7 @@
 
 namespace tessera::beit3 {
 
-class Vqkd;
+struct Vqkd;
 
 /// Right answers out of all, with what simple guesses reach.
 struct Score {

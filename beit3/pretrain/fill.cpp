@@ -12,18 +12,19 @@
 namespace tessera::beit3 {
 namespace {
 
-/// The words of a text, with [..] around those in question.
-std::string marked(const Tokenizer& tokenizer, const std::vector<int64_t>& content,
-                   const std::vector<int64_t>& hidden, bool show) {
-  const auto words = words_of(tokenizer, content);
+/// The words of a text, with [..] around the hidden ones. Words are cut as in the true text
+/// (an answer may be cut differently) and spelled by `ids`, hidden ones as [?] without any.
+std::string marked(const Tokenizer& tokenizer, const std::vector<int64_t>& truth,
+                   const std::vector<int64_t>& hidden, const std::vector<int64_t>* ids) {
   std::string out;
-  for (size_t w = 0; w < words.size(); ++w) {
-    const std::vector<int64_t> ids(content.begin() + words[w].first,
-                                   content.begin() + words[w].second);
-    const bool in_question =
-        std::find(hidden.begin(), hidden.end(), static_cast<int64_t>(w)) != hidden.end();
-    const std::string word = show || !in_question ? tokenizer.decode(ids) : "?";
-    out += (out.empty() ? "" : " ") + (in_question ? "[" + word + "]" : word);
+  int64_t w = 0;
+  for (const auto& [begin, end] : words_of(tokenizer, truth)) {
+    const bool in_question = std::find(hidden.begin(), hidden.end(), w++) != hidden.end();
+    const std::vector<int64_t>& from = ids != nullptr ? *ids : truth;
+    std::string word = tokenizer.decode(std::vector(from.begin() + begin, from.begin() + end));
+    if (word.empty()) word = "<unk>";  // what the tokenizer has no piece for
+    if (in_question) word = ids != nullptr ? "[" + word + "]" : "[?]";
+    out += (out.empty() ? "" : " ") + word;
   }
   return out;
 }
@@ -46,18 +47,8 @@ FilledCaption fill_caption(const PretrainModel& model, const Tokenizer& tokenize
       filled[static_cast<size_t>(word.begin) - 1 + k] = best[at++];
     }
   }
-  // The answer may be cut into words differently: the places are those of the true text.
-  std::string shown;
-  size_t w = 0;
-  for (const auto& [begin, end] : words_of(tokenizer, content)) {
-    const std::vector<int64_t> ids(filled.begin() + begin, filled.begin() + end);
-    const bool in_question =
-        std::find(hidden.begin(), hidden.end(), static_cast<int64_t>(w++)) != hidden.end();
-    const std::string word = tokenizer.decode(ids);
-    shown += (shown.empty() ? "" : " ") + (in_question ? "[" + word + "]" : word);
-  }
-  return {marked(tokenizer, content, hidden, false), shown,
-          marked(tokenizer, content, hidden, true)};
+  return {marked(tokenizer, content, hidden, nullptr), marked(tokenizer, content, hidden, &filled),
+          marked(tokenizer, content, hidden, &content)};
 }
 
 FilledPicture fill_picture(const PretrainModel& model, const Vqkd& vq, const Image& picture,

@@ -11,7 +11,7 @@
 
 namespace tessera::beit3 {
 
-class Vqkd;
+struct Vqkd;
 
 /// What one step did.
 struct StepReport {
