@@ -64,8 +64,8 @@ class RuleTable {
   /// so a fast path that quietly cuts the graph cannot be written.
   template <class O, class Fast, class Exact>
   void add_fused(Plan plan, Fast fast, Exact exact) {
-    add_rule(typeid(O), {std::move(plan), exact_half<O>(std::move(exact)),
-                         fast_half<O>(std::move(fast))});
+    add_rule(typeid(O),
+             {std::move(plan), exact_half<O>(std::move(exact)), fast_half<O>(std::move(fast))});
   }
 
   /// Throws StateError, naming the op, if it has none.

@@ -49,9 +49,11 @@ class Tensor {
   bool is_contiguous() const;
 
   /// The only element, converted to T. Waits for the device. Throws ShapeError if there are others.
-  template <class T> T item() const;
+  template <class T>
+  T item() const;
   /// All elements in row-major order, converted to T. Waits for the device.
-  template <class T> std::vector<T> to_vector() const;
+  template <class T>
+  std::vector<T> to_vector() const;
 
   /// Converted to `dtype`; itself if it already is. Differentiable between floating dtypes.
   Tensor to(DType dtype) const;
@@ -72,7 +74,8 @@ class Tensor {
   /// For kernels that write. In-place writers call `mark_changed`.
   View mutable_view() const;
   /// First element on the device. On the CPU it may be dereferenced.
-  template <class T> T* data() const {
+  template <class T>
+  T* data() const {
     check_dtype(dtype_of<T>);
     return mutable_view().template as<T>();
   }

@@ -208,8 +208,8 @@ class Loop {
       line_.count("evaluating", done, total);
     };
     const Evaluation e =
-        evaluate(trainer_.evaluated_model(), trainer_.tokenizer(), trainer_.image_tokenizer(), recipe_,
-                 lexicon_of(recipe_.data.held_out), options);
+        evaluate(trainer_.evaluated_model(), trainer_.tokenizer(), trainer_.image_tokenizer(),
+                 recipe_, lexicon_of(recipe_.data.held_out), options);
     folder_.add_metrics(format("{\"step\": {}, \"evaluation\": {}}", trainer_.step(), to_json(e)));
     const std::string table = to_table(e);
     folder_.add_log(table);

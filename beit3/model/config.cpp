@@ -11,11 +11,11 @@ struct Preset {
 };
 
 constexpr Preset kPresets[] = {
-    {"nano", 96, 4, 4, 64, 8},       // for a demonstration of minutes on two cores
-    {"micro", 192, 6, 6, 64, 8},     //
-    {"tiny", 192, 12, 3, 224, 16},   // DeiT-tiny's sizes (arXiv:2012.12877)
-    {"small", 384, 12, 6, 224, 16},  // DeiT-small's
-    {"base", 768, 12, 12, 224, 16},  // unilm beit3, _get_base_config
+    {"nano", 96, 4, 4, 64, 8},         // for a demonstration of minutes on two cores
+    {"micro", 192, 6, 6, 64, 8},       //
+    {"tiny", 192, 12, 3, 224, 16},     // DeiT-tiny's sizes (arXiv:2012.12877)
+    {"small", 384, 12, 6, 224, 16},    // DeiT-small's
+    {"base", 768, 12, 12, 224, 16},    // unilm beit3, _get_base_config
     {"large", 1024, 24, 16, 224, 16},  // unilm beit3, _get_large_config
 };
 
@@ -72,9 +72,12 @@ void validate(const ModelConfig& c) {
 
 std::string_view to_string(Init init) {
   switch (init) {
-    case Init::scaled: return "scaled";
-    case Init::paper: return "paper";
-    case Init::official: return "official";
+    case Init::scaled:
+      return "scaled";
+    case Init::paper:
+      return "paper";
+    case Init::official:
+      return "official";
   }
   return "?";
 }

@@ -15,18 +15,18 @@ enum class Init { scaled, paper, official };
 /// that is not a size is a fact of the released code (torchscale 0.2.0, microsoft/unilm beit3).
 struct ModelConfig {
   std::string name = "nano";
-  int64_t width = 96;            ///< C, hidden size
-  int64_t layers = 4;            ///< L
-  int64_t heads = 4;             ///< H; C / H is the head size
-  int64_t ffn = 384;             ///< inner size of the feed-forward network: 4 C
-  int64_t image_size = 64;       ///< side of the square input, in pixels; a multiple of the patch
-  int64_t patch = 8;             ///< side of a patch, in pixels
-  int64_t text_rows = 64010;     ///< rows of text_embed and mlm_head (64,002 ids and 8 unused)
-  int64_t codes = 8192;          ///< rows of mim_head: the image tokenizer's vocabulary (BEiT v2)
-  int64_t text_positions = 1024; ///< rows of the text position table; texts have at most 1022 ids
-  double norm_eps = 1e-5;        ///< every layer norm (torchscale: layernorm_eps)
-  bool normalize_output = true;  ///< the final norm; absent in VQA and image classification
-  double drop_path = 0;          ///< rate of the last layer, rising linearly from 0
+  int64_t width = 96;             ///< C, hidden size
+  int64_t layers = 4;             ///< L
+  int64_t heads = 4;              ///< H; C / H is the head size
+  int64_t ffn = 384;              ///< inner size of the feed-forward network: 4 C
+  int64_t image_size = 64;        ///< side of the square input, in pixels; a multiple of the patch
+  int64_t patch = 8;              ///< side of a patch, in pixels
+  int64_t text_rows = 64010;      ///< rows of text_embed and mlm_head (64,002 ids and 8 unused)
+  int64_t codes = 8192;           ///< rows of mim_head: the image tokenizer's vocabulary (BEiT v2)
+  int64_t text_positions = 1024;  ///< rows of the text position table; texts have at most 1022 ids
+  double norm_eps = 1e-5;         ///< every layer norm (torchscale: layernorm_eps)
+  bool normalize_output = true;   ///< the final norm; absent in VQA and image classification
+  double drop_path = 0;           ///< rate of the last layer, rising linearly from 0
   Init init = Init::scaled;
 
   int64_t grid() const { return image_size / patch; }

@@ -16,19 +16,19 @@ VisionEmbedding::VisionEmbedding(const ModelConfig& c)
 
 Tensor VisionEmbedding::operator()(const Tensor& images, const Tensor& masked) const {
   const int64_t batch = images.size(0), width = proj_weight.size(0), patch = proj_weight.size(2);
-  check<ShapeError>(images.rank() == 4 && images.size(1) == 3 && images.size(2) == images.size(3) &&
-                        images.size(2) % patch == 0,
-                    "vision embedding: images are {}; expected (B, 3, S, S) with S a multiple of {}",
-                    images.shape(), patch);
+  check<ShapeError>(
+      images.rank() == 4 && images.size(1) == 3 && images.size(2) == images.size(3) &&
+          images.size(2) % patch == 0,
+      "vision embedding: images are {}; expected (B, 3, S, S) with S a multiple of {}",
+      images.shape(), patch);
   Tensor e = linear(patch_rows(images, patch), reshape(proj_weight, {width, 3 * patch * patch}),
                     proj_bias);
   if (masked.defined()) {
     e = where(unsqueeze(masked, -1), reshape(mask_token, {1, width}).to(e.dtype()), e);
   }
   const int64_t patches = e.size(0) / std::max<int64_t>(batch, 1);
-  return concat({expand(cls_token, {batch, 1, width}).to(e.dtype()),
-                 reshape(e, {batch, patches, width})},
-                1);
+  return concat(
+      {expand(cls_token, {batch, 1, width}).to(e.dtype()), reshape(e, {batch, patches, width})}, 1);
 }
 
 void VisionEmbedding::fields(nn::FieldVisitor& v) {

@@ -6,7 +6,8 @@
 
 namespace tessera::beit3 {
 
-/// Patches to vectors. Published names: vision_embed.{mask_token, cls_token, proj.weight, proj.bias}.
+/// Patches to vectors. Published names: vision_embed.{mask_token, cls_token, proj.weight,
+/// proj.bias}.
 struct VisionEmbedding : nn::Module {
   Tensor mask_token;   // (1, 1, C): stands for a masked patch
   Tensor cls_token;    // (1, 1, C)

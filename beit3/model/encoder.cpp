@@ -23,15 +23,15 @@ Tensor chosen_rows(const Tensor& x, const Tensor& index) {
 
 }  // namespace
 
-SelfAttention::SelfAttention(int64_t width)
-    : out_proj(width, width), inner_attn_ln(width) {
+SelfAttention::SelfAttention(int64_t width) : out_proj(width, width), inner_attn_ln(width) {
   for (Tensor& w : qkv_weight) w = requires_grad(zeros({3 * width, width}));
   for (Tensor& b : qkv_bias) b = requires_grad(zeros({3 * width}));
 }
 
 void SelfAttention::fields(nn::FieldVisitor& v) {
   // In the published order: k, v, q; in memory: q, k, v.
-  constexpr std::pair<const char*, int64_t> kParts[] = {{"k_proj", 1}, {"v_proj", 2}, {"q_proj", 0}};
+  constexpr std::pair<const char*, int64_t> kParts[] = {
+      {"k_proj", 1}, {"v_proj", 2}, {"q_proj", 0}};
   for (const auto& [part, place] : kParts) {
     for (size_t i = 0; i < kBranches.size(); ++i) {
       const std::string name = std::string(part) + "." + kBranches[i];
@@ -55,11 +55,10 @@ MultiwayFeedForward::MultiwayFeedForward(int64_t width, int64_t inner) {
   }
 }
 
-Tensor MultiwayFeedForward::operator()(const Tensor& x, const RowGroups& groups,
-                                       double eps) const {
+Tensor MultiwayFeedForward::operator()(const Tensor& x, const RowGroups& groups, double eps) const {
   const Tensor z = grouped_linear(x, groups, fc1_weight, fc1_bias);
-  return grouped_linear(gelu_layer_norm(z, groups, norm_weight, norm_bias, eps), groups,
-                        fc2_weight, fc2_bias);
+  return grouped_linear(gelu_layer_norm(z, groups, norm_weight, norm_bias, eps), groups, fc2_weight,
+                        fc2_bias);
 }
 
 void MultiwayFeedForward::fields(nn::FieldVisitor& v) {
@@ -88,13 +87,12 @@ Stream EncoderLayer::operator()(const Stream& in, const PackedLayout& layout,
   const Tensor qkv =
       reshape(grouped_linear(first.norm, all, self_attn.qkv_weight, self_attn.qkv_bias),
               {layout.rows(), 3, config.heads, config.head_size()});
-  Tensor context = reshape(segmented_attention(qkv, layout.segments()),
-                           {layout.rows(), config.width});
+  Tensor context =
+      reshape(segmented_attention(qkv, layout.segments()), {layout.rows(), config.width});
   RowGroups groups = all;
   Tensor scale = attention_scale;
   if (keep != nullptr) {
-    const Tensor index = from_data(*keep, {static_cast<int64_t>(keep->size())},
-                                   context.device());
+    const Tensor index = from_data(*keep, {static_cast<int64_t>(keep->size())}, context.device());
     context = chosen_rows(context, index);
     first.sum = chosen_rows(first.sum, index);
     scale = chosen_rows(scale, index);

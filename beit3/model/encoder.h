@@ -9,9 +9,9 @@ namespace tessera::beit3 {
 
 /// What a forward pass is told besides its data. A module holds no mode.
 struct Pass {
-  bool training = false;  ///< drop path acts
-  RandomKey key{};        ///< of this step; every draw is a function of it
-  bool recompute = false; ///< layers run again in the backward pass instead of keeping activations
+  bool training = false;   ///< drop path acts
+  RandomKey key{};         ///< of this step; every draw is a function of it
+  bool recompute = false;  ///< layers run again in the backward pass instead of keeping activations
   /// For drop path: the sample of each sequence of the layout; empty: its number in the layout.
   std::vector<int64_t> samples{};
 };

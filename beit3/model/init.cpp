@@ -86,9 +86,10 @@ Tensor grid_sines(int64_t grid, int64_t width, double std) {
     for (int64_t x = 0; x < grid; ++x) {
       for (const int64_t place : {y, x}) {
         for (int64_t f = 0; f < frequencies; ++f) {
-          const double t = frequencies > 1 ? static_cast<double>(f) / static_cast<double>(frequencies - 1) : 0;
-          const double angle = 2 * std::numbers::pi * static_cast<double>(place) /
-                               (3 * std::pow(32.0 / 3, t));
+          const double t =
+              frequencies > 1 ? static_cast<double>(f) / static_cast<double>(frequencies - 1) : 0;
+          const double angle =
+              2 * std::numbers::pi * static_cast<double>(place) / (3 * std::pow(32.0 / 3, t));
           for (double v : {std::sin(angle), std::cos(angle)}) {
             table.push_back(v);
             square += v * v;

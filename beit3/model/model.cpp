@@ -57,11 +57,11 @@ Tensor Beit3::embed(const PackedInput& input) const {
   if (layout.image_count() > 0) {
     const Tensor& table = encoder.embed_positions[0];
     const Tensor e = vision_embed(input.images, input.masked);
-    check<ShapeError>(e.size(1) == layout.image_rows() &&
-                          table.size(0) == layout.image_rows() + kFirstPosition,
-                      "beit3: an image has {} rows, but the layout expects {} and the position "
-                      "table has {} (2 of them unused)",
-                      e.size(1), layout.image_rows(), table.size(0));
+    check<ShapeError>(
+        e.size(1) == layout.image_rows() && table.size(0) == layout.image_rows() + kFirstPosition,
+        "beit3: an image has {} rows, but the layout expects {} and the position "
+        "table has {} (2 of them unused)",
+        e.size(1), layout.image_rows(), table.size(0));
     const Tensor positions = slice(table, 0, kFirstPosition, table.size(0));
     parts.push_back(reshape(e + positions.to(e.dtype()), {layout.vision_rows(), width}));
   }
@@ -72,8 +72,8 @@ Tensor Beit3::embed(const PackedInput& input) const {
     std::vector<int64_t> rows = layout.text_places();
     for (int64_t& r : rows) r += kFirstPosition;
     const Tensor place = from_data(rows, {layout.text_rows()}, input.ids.device());
-    Tensor e = embedding(text_embed, input.ids) +
-               index_select(encoder.embed_positions[1], place, 0);
+    Tensor e =
+        embedding(text_embed, input.ids) + index_select(encoder.embed_positions[1], place, 0);
     if (!layout.text_factor().empty()) {
       e = e * from_data(layout.text_factor(), {layout.text_rows(), 1}).to(e.dtype());
     }
@@ -109,8 +109,8 @@ Tensor Beit3::operator()(const PackedInput& input, const Pass& pass,
     }
     stream.scale = drop_path.scale(i, 1);
     if (last && keep != nullptr && stream.scale.defined()) {
-      stream.scale = index_select(
-          stream.scale, from_data(*keep, {static_cast<int64_t>(keep->size())}), 0);
+      stream.scale =
+          index_select(stream.scale, from_data(*keep, {static_cast<int64_t>(keep->size())}), 0);
     }
   }
   const RowGroups groups = keep == nullptr ? layout.groups() : groups_of(*keep, layout.groups());

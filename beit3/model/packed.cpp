@@ -59,8 +59,7 @@ PackedLayout::PackedLayout(int64_t images, std::vector<int64_t> pair_lengths,
 RowGroups groups_of(const std::vector<int64_t>& rows, const RowGroups& groups) {
   RowGroups chosen;
   for (size_t i = 0; i < groups.size(); ++i) {
-    chosen.ends.push_back(std::lower_bound(rows.begin(), rows.end(), groups.end(i)) -
-                          rows.begin());
+    chosen.ends.push_back(std::lower_bound(rows.begin(), rows.end(), groups.end(i)) - rows.begin());
   }
   return chosen;
 }

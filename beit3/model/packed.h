@@ -10,8 +10,9 @@ namespace tessera::beit3 {
 
 /// The shape of one packed pass: which row of the matrix belongs to whom.
 ///
-/// Rows stand in the order *image | pair-image | pair-text | text*, nothing is padded. Branch A owns
-/// the rows of all images, branch B those of all texts; the two ranges of a pair meet in attention.
+/// Rows stand in the order *image | pair-image | pair-text | text*, nothing is padded. Branch A
+/// owns the rows of all images, branch B those of all texts; the two ranges of a pair meet in
+/// attention.
 class PackedLayout {
  public:
   PackedLayout() = default;
@@ -19,12 +20,12 @@ class PackedLayout {
   /// pair_lengths  ids of each pair's text; a pair has an image too
   /// text_lengths  ids of each text alone
   /// image_rows    rows of one image, CLS included
-  /// padding       for each text (of pairs, then alone) how many of its ids, at its end, are padding
+  /// padding       for each text (of pairs, then alone) how many of its ids, at its end, are
+  /// padding
   ///               as the reference has it: their rows see the others and are not seen, and start
   ///               as zeros. Empty: none. For comparisons only.
-  PackedLayout(int64_t images, std::vector<int64_t> pair_lengths,
-               std::vector<int64_t> text_lengths, int64_t image_rows,
-               const std::vector<int64_t>& padding = {});
+  PackedLayout(int64_t images, std::vector<int64_t> pair_lengths, std::vector<int64_t> text_lengths,
+               int64_t image_rows, const std::vector<int64_t>& padding = {});
 
   int64_t rows() const { return groups_.rows(); }
   /// Images in all: alone, then of pairs.

@@ -15,28 +15,28 @@ struct Vqkd;
 /// Right answers out of all, with what simple guesses reach.
 struct Score {
   int64_t count = 0, right = 0;
-  int64_t majority = 0;      ///< right if the commonest true answer of its kind were always given
-  int64_t copy = 0;          ///< patches: right if the nearest visible patch were copied
-  int64_t wrong_picture = 0; ///< words of pairs: right with another sample's picture
+  int64_t majority = 0;       ///< right if the commonest true answer of its kind were always given
+  int64_t copy = 0;           ///< patches: right if the nearest visible patch were copied
+  int64_t wrong_picture = 0;  ///< words of pairs: right with another sample's picture
   double share(int64_t n) const {
     return count > 0 ? static_cast<double>(n) / static_cast<double>(count) : 0;
   }
 };
 
 struct EvaluationOptions {
-  int64_t samples = 500;   ///< held-out samples of each kind, from the front; 0: all
+  int64_t samples = 500;  ///< held-out samples of each kind, from the front; 0: all
   int64_t batch = 32;
-  uint64_t seed = 1;       ///< of the masks
+  uint64_t seed = 1;  ///< of the masks
   std::function<void(int64_t done, int64_t total)> progress{};
 };
 
 struct Evaluation {
-  Score patches, shape_patches;          ///< all masked patches; those with something on them
+  Score patches, shape_patches;  ///< all masked patches; those with something on them
   /// True if the held-out set is a drawn world: the second kind are the patches that its objects'
   /// exact masks touch. Elsewhere they are those whose pixels vary (variance above 0.01, as in the
   /// image tokenizer's foreground), which leaves out the inside of even surfaces.
   bool exact_objects = false;
-  Score text_words;                      ///< masked words of texts alone
+  Score text_words;                         ///< masked words of texts alone
   std::map<std::string, Score> pair_words;  ///< by kind of word, and "all"
   std::map<std::string, Score> text_kinds;
   int64_t codes_used = 0, codes = 0;

@@ -61,12 +61,13 @@ FilledPicture fill_picture(const PretrainModel& model, const Vqkd& vq, const Ima
   spec.framing = Framing::stretch;
   spec.flip_probability = 0;
   const AugmentedView view = augment(picture, spec, {});
-  const std::vector<uint8_t> mask = block_mask({.rows = grid,
-                                                .columns = grid,
-                                                .masked = mask_count(grid * grid, recipe.image_mask),
-                                                .min_block = recipe.min_block,
-                                                .max_block = recipe.max_block},
-                                               key);
+  const std::vector<uint8_t> mask =
+      block_mask({.rows = grid,
+                  .columns = grid,
+                  .masked = mask_count(grid * grid, recipe.image_mask),
+                  .min_block = recipe.min_block,
+                  .max_block = recipe.max_block},
+                 key);
   PictureBatch batch(config);
   batch.add(view.pixels, mask);
   const std::vector<int64_t> best = batch.best_codes(model);

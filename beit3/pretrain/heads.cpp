@@ -1,10 +1,10 @@
 #include <algorithm>
 
+#include "autograd/grad_mode.h"
 #include "beit3/pretrain/batch.h"
 #include "beit3/pretrain/heads_internal.h"
 #include "tensor/ops/matmul.h"
 #include "tensor/ops/reduce.h"
-#include "autograd/grad_mode.h"
 
 namespace tessera::beit3 {
 namespace {
@@ -26,8 +26,8 @@ std::vector<int64_t> PictureBatch::best_codes(const PretrainModel& model) const 
   PretrainBatch batch;
   batch.pixels = pixels_;
   batch.masked = masked_;
-  batch.layout = PackedLayout(static_cast<int64_t>(masked_.size()) / patches, {}, {},
-                              config_.image_rows());
+  batch.layout =
+      PackedLayout(static_cast<int64_t>(masked_.size()) / patches, {}, {}, config_.image_rows());
   for (int64_t i = 0; i < static_cast<int64_t>(masked_.size()); ++i) {
     if (masked_[static_cast<size_t>(i)]) {
       batch.keep.push_back(i / patches * (patches + 1) + 1 + i % patches);

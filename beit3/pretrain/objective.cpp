@@ -28,7 +28,8 @@ std::vector<float> row_factors(int64_t first, int64_t second, int64_t whole_firs
                                int64_t whole_second) {
   std::vector<float> factors(static_cast<size_t>(first + second));
   for (int64_t i = 0; i < first + second; ++i) {
-    factors[static_cast<size_t>(i)] = 1.0f / static_cast<float>(i < first ? whole_first : whole_second);
+    factors[static_cast<size_t>(i)] =
+        1.0f / static_cast<float>(i < first ? whole_first : whole_second);
   }
   return factors;
 }
@@ -58,8 +59,7 @@ ObjectiveResult masked_data_modelling(const PretrainModel& model, const Pretrain
                   int64_t first_count) {
     const int64_t n = end - begin;
     const Tensor rows = n == out.size(0) ? out : slice(out, 0, begin, end);
-    const RowLosses losses =
-        linear_cross_entropy_rows(rows, weight, bias, from_data(labels, {n}));
+    const RowLosses losses = linear_cross_entropy_rows(rows, weight, bias, from_data(labels, {n}));
     best = losses.best.to_vector<int64_t>();
     const std::vector<float> values = losses.loss.to_vector<float>();
     tally(first, values, best, labels, 0, first_count);

@@ -51,8 +51,8 @@ struct Setter final : RecipeVisitor {
     T parsed{};
     const char* end = text.data() + text.size();
     const auto result = std::from_chars(text.data(), end, parsed);
-    check<ValueError>(result.ec == std::errc() && result.ptr == end,
-                      "{}: \"{}\" is no {}", name, text, kind);
+    check<ValueError>(result.ec == std::errc() && result.ptr == end, "{}: \"{}\" is no {}", name,
+                      text, kind);
     value = parsed;
   }
   void operator()(std::string_view n, int64_t& v, std::string_view) override {

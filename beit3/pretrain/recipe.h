@@ -25,8 +25,8 @@ struct DataRecipe {
   int64_t threads = 1;                     ///< that decode and augment ahead of the trainer
 };
 
-/// Everything that decides a pretraining run. Defaults that differ from the paper's (arXiv:2208.10442,
-/// table 11) are those of the small demonstration, found by experiment.
+/// Everything that decides a pretraining run. Defaults that differ from the paper's
+/// (arXiv:2208.10442, table 11) are those of the small demonstration, found by experiment.
 struct PretrainRecipe {
   ModelConfig model;
   DataRecipe data;
@@ -35,22 +35,22 @@ struct PretrainRecipe {
 
   int64_t steps = 1600;
   int64_t images = 16, texts = 16, pairs = 16;  ///< of each in every step
-  int64_t accumulate = 1;       ///< pieces that a step's batch is cut into, to save memory
-  double image_mask = 0.4;      ///< share of patches (paper: 0.4)
-  double text_mask = 0.15;      ///< share of ids of texts alone (paper: 0.15)
-  double pair_text_mask = 0.5;  ///< share of ids of pairs (paper: 0.5)
-  double pair_image_mask = 0.4; ///< share of patches of pairs (the paper leaves it open)
-  int64_t min_block = 1;        ///< smallest masked block, in patches (BEiT: 16 of 196)
-  int64_t max_block = 6;        ///< largest; 0: no limit
-  double code_power = 0.3;      ///< a code of frequency f weighs f^-power in the image loss
+  int64_t accumulate = 1;        ///< pieces that a step's batch is cut into, to save memory
+  double image_mask = 0.4;       ///< share of patches (paper: 0.4)
+  double text_mask = 0.15;       ///< share of ids of texts alone (paper: 0.15)
+  double pair_text_mask = 0.5;   ///< share of ids of pairs (paper: 0.5)
+  double pair_image_mask = 0.4;  ///< share of patches of pairs (the paper leaves it open)
+  int64_t min_block = 1;         ///< smallest masked block, in patches (BEiT: 16 of 196)
+  int64_t max_block = 6;         ///< largest; 0: no limit
+  double code_power = 0.3;       ///< a code of frequency f weighs f^-power in the image loss
   double lr = 2e-3, min_lr_share = 0.02;
   int64_t warmup = 60;
   double beta1 = 0.9, beta2 = 0.98, eps = 1e-6, weight_decay = 0.05, clip = 3;  ///< paper's
-  double average_decay = 0;     ///< moving average of the weights; 0: none
-  std::string dtype = "f32";    ///< of activations: f32 or bf16
-  bool recompute = false;       ///< layers run twice instead of keeping activations
+  double average_decay = 0;   ///< moving average of the weights; 0: none
+  std::string dtype = "f32";  ///< of activations: f32 or bf16
+  bool recompute = false;     ///< layers run twice instead of keeping activations
   uint64_t seed = 0;
-  int64_t overfit = 0;          ///< use only so many samples of each kind; 0: all
+  int64_t overfit = 0;  ///< use only so many samples of each kind; 0: all
 
   int64_t log_every = 20, save_every = 500, eval_every = 0, sheet_every = 0, keep = 2;
 };

@@ -92,8 +92,8 @@ std::string differences(const std::map<std::string, std::string>& saved,
 bool may_change(std::string_view name) {
   return name.starts_with("log.") || name == "data.threads" || name == "data.cache_mb" ||
          name == "train.recompute" || name == "data.held_out" || name == "data.held_out_texts" ||
-         name == "data.held_out_split" || name == "data.split" ||
-         name == "data.images" || name == "data.pairs" || name == "data.texts" ||
+         name == "data.held_out_split" || name == "data.split" || name == "data.images" ||
+         name == "data.pairs" || name == "data.texts" ||
          name.starts_with("tokenizer.");  // paths: contents are compared by hash
 }
 

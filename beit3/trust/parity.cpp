@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+
 #include <nlohmann/json.hpp>
 
 #include "autograd/autograd.h"
@@ -64,8 +65,7 @@ bool matches(std::string_view pattern, std::string_view text) {
   return false;
 }
 
-Comparison compare(std::string name, const Tensor& ours, const Tensor& recorded,
-                   double tolerance) {
+Comparison compare(std::string name, const Tensor& ours, const Tensor& recorded, double tolerance) {
   check<ShapeError>(ours.numel() == recorded.numel(), "parity: {} is {} here, but {} in the record",
                     name, ours.shape(), recorded.shape());
   const std::vector<double> a = ours.to_vector<double>(), b = recorded.to_vector<double>();
@@ -135,8 +135,8 @@ class EncoderCase {
 
   void build_input() {
     const bool vision = has("input.visual_tokens"), text = has("input.textual_tokens");
-    const int64_t batch = vision ? at("input.visual_tokens").size(0)
-                                 : at("input.textual_tokens").size(0);
+    const int64_t batch =
+        vision ? at("input.visual_tokens").size(0) : at("input.textual_tokens").size(0);
     const int64_t length = text ? at("input.textual_tokens").size(1) : 0;
     std::vector<int64_t> lengths(text ? static_cast<size_t>(batch) : 0, length), padding;
     if (text) {
@@ -147,9 +147,9 @@ class EncoderCase {
       input_.ids = from_data(at("input.textual_tokens").to_vector<int64_t>(), {batch * length});
     }
     const bool pair = vision && text;
-    input_.layout = PackedLayout(vision && !text ? batch : 0, pair ? lengths : std::vector<int64_t>{},
-                                 pair ? std::vector<int64_t>{} : lengths,
-                                 model_.config.image_rows(), padding);
+    input_.layout =
+        PackedLayout(vision && !text ? batch : 0, pair ? lengths : std::vector<int64_t>{},
+                     pair ? std::vector<int64_t>{} : lengths, model_.config.image_rows(), padding);
     if (vision) input_.images = at("input.visual_tokens");
     if (has("input.vision_masked_position")) {
       const Tensor& masked = at("input.vision_masked_position");
@@ -176,8 +176,7 @@ class EncoderCase {
       const Tensor whole = field.tensor.grad();
       check<IoError>(whole.defined(), "parity: {} has a recorded gradient, but none here",
                      field.name);
-      const Tensor own =
-          field.whole() ? whole : slice(whole, 0, field.begin, field.end);
+      const Tensor own = field.whole() ? whole : slice(whole, 0, field.begin, field.end);
       Comparison c = compare(name, own, at(name), options_.tolerance);
       // Keys' biases move all scores of a query alike where one branch holds all keys: their
       // gradient is rounding noise around zero, held against that of the queries.
@@ -242,7 +241,8 @@ std::vector<CaseReport> run_parity(const fs::path& folder, const std::vector<std
       any = true;
       reports.push_back(EncoderCase(config, folder, name, options).run());
     }
-    check<ValueError>(any, "parity: no case matches \"{}\"; of {}, those named encoder-* can be run",
+    check<ValueError>(any,
+                      "parity: no case matches \"{}\"; of {}, those named encoder-* can be run",
                       pattern, folder.string());
   }
   return reports;

@@ -14,9 +14,9 @@ namespace tessera {
 ///
 /// Contract: shapes and dtypes have been checked, outputs are allocated. *Family* kernels take any
 /// strides, zero included (outputs never have zero strides). *Fused* kernels and products take row
-/// views (last axis contiguous, the others one row stride); the op makes them so. An output overlaps
-/// no input unless the function says `in place` or `accumulate`. A kernel allocates nothing but
-/// scratch that ends with the call, and never waits for the device.
+/// views (last axis contiguous, the others one row stride); the op makes them so. An output
+/// overlaps no input unless the function says `in place` or `accumulate`. A kernel allocates
+/// nothing but scratch that ends with the call, and never waits for the device.
 ///
 /// A pure virtual is something every backend must have. A `try_` with a default is an optimisation:
 /// false means "not this case", and the op computes its composition instead.
@@ -45,7 +45,8 @@ class Backend {
   virtual void arange(double start, double step, View y) = 0;
   /// Copies, converting the dtype (to boolean: x != 0; float to integer truncates).
   virtual void copy(ConstView x, View y) = 0;
-  /// f32, f64, bf16 (computed in f32); neg, abs, square, add_scalar, mul_scalar also i64. y may be x.
+  /// f32, f64, bf16 (computed in f32); neg, abs, square, add_scalar, mul_scalar also i64. y may be
+  /// x.
   virtual void unary(UnaryOp f, ConstView x, View y) = 0;
   /// f32, f64, bf16, i64; on boolean, mul is "and", maximum is "or". Shapes are equal. y may be a.
   virtual void binary(BinaryOp f, ConstView a, ConstView b, View y) = 0;
@@ -100,20 +101,18 @@ class Backend {
   }
   /// dx = dnorm(g) (+ residual, where given). dx may be residual or g.
   [[nodiscard]] virtual bool try_layer_norm_backward(ConstView /*g*/, ConstView /*x*/,
-                                                     std::span<const NormGroup>,
-                                                     ConstView /*mean*/, ConstView /*rstd*/,
-                                                     ConstView /*residual*/, View /*dx*/,
-                                                     std::span<const NormGroupGrad>) {
+                                                     std::span<const NormGroup>, ConstView /*mean*/,
+                                                     ConstView /*rstd*/, ConstView /*residual*/,
+                                                     View /*dx*/, std::span<const NormGroupGrad>) {
     return false;
   }
 
   /// sum = x + row_scale * delta (row_scale (rows), may be absent: 1); y = norm(sum).
   /// sum may be x or delta.
   [[nodiscard]] virtual bool try_add_layer_norm(ConstView /*x*/, ConstView /*delta*/,
-                                                ConstView /*row_scale*/,
-                                                std::span<const NormGroup>, double /*eps*/,
-                                                View /*sum*/, View /*y*/, View /*mean*/,
-                                                View /*rstd*/) {
+                                                ConstView /*row_scale*/, std::span<const NormGroup>,
+                                                double /*eps*/, View /*sum*/, View /*y*/,
+                                                View /*mean*/, View /*rstd*/) {
     return false;
   }
 
@@ -145,23 +144,21 @@ class Backend {
   }
   [[nodiscard]] virtual bool try_segmented_attention_backward(ConstView /*g*/, ConstView /*qkv*/,
                                                               ConstView /*y*/, ConstView /*lse*/,
-                                                              const AttentionArgs&,
-                                                              View /*dqkv*/) {
+                                                              const AttentionArgs&, View /*dqkv*/) {
     return false;
   }
 
   /// logits (rows, V), labels (rows) i64 -> loss (rows), log-sum-exp (rows), best (rows) i64: the
   /// first largest logit.
   [[nodiscard]] virtual bool try_cross_entropy(ConstView /*logits*/, ConstView /*labels*/,
-                                               const CrossEntropyArgs&, View /*loss*/,
-                                               View /*lse*/, View /*best*/) {
+                                               const CrossEntropyArgs&, View /*loss*/, View /*lse*/,
+                                               View /*best*/) {
     return false;
   }
   /// g (rows) -> dlogits.
   [[nodiscard]] virtual bool try_cross_entropy_backward(ConstView /*g*/, ConstView /*logits*/,
                                                         ConstView /*labels*/, ConstView /*lse*/,
-                                                        const CrossEntropyArgs&,
-                                                        View /*dlogits*/) {
+                                                        const CrossEntropyArgs&, View /*dlogits*/) {
     return false;
   }
 

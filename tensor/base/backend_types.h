@@ -31,7 +31,7 @@ struct NormGroup {
 
 /// Where the gradients of one group's parameters go. Absent: not wanted.
 struct NormGroupGrad {
-  View dgamma, dbeta;  // (C)
+  View dgamma, dbeta;                                      // (C)
   bool accumulate_gamma = false, accumulate_beta = false;  ///< add instead of replacing
 };
 
@@ -48,25 +48,25 @@ struct CrossEntropyArgs {
 
 /// One tensor of an AdamW step.
 struct AdamWTensor {
-  View param;      // f32 or f64, contiguous, any shape; the others alike
+  View param;  // f32 or f64, contiguous, any shape; the others alike
   ConstView grad;
-  View m, v;       // first and second moment
-  View average;    // moving average of the parameter; may be absent
+  View m, v;     // first and second moment
+  View average;  // moving average of the parameter; may be absent
   double lr = 0, weight_decay = 0;
 };
 
 struct AdamWArgs {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-  int64_t step = 1;            ///< counts from 1, for the bias corrections
-  double average_decay = 0;    ///< average = decay * average + (1 - decay) * param
-  ConstView grad_scale;        ///< scalar f32 or f64: gradients are multiplied by it; may be absent
+  int64_t step = 1;          ///< counts from 1, for the bias corrections
+  double average_decay = 0;  ///< average = decay * average + (1 - decay) * param
+  ConstView grad_scale;      ///< scalar f32 or f64: gradients are multiplied by it; may be absent
 };
 
 /// Bytes that a device's allocator holds.
 struct MemoryStats {
-  size_t live_bytes = 0;    ///< in use now
-  size_t peak_bytes = 0;    ///< the most that was ever in use since the last reset
-  size_t cached_bytes = 0;  ///< kept for reuse
+  size_t live_bytes = 0;           ///< in use now
+  size_t peak_bytes = 0;           ///< the most that was ever in use since the last reset
+  size_t cached_bytes = 0;         ///< kept for reuse
   int64_t system_allocations = 0;  ///< times memory was asked from the system
 };
 

@@ -15,23 +15,41 @@ class Error : public std::runtime_error {
 };
 
 /// Sizes or ranks do not fit together.
-class ShapeError : public Error { using Error::Error; };
+class ShapeError : public Error {
+  using Error::Error;
+};
 /// A dtype is not accepted, or two dtypes differ.
-class DTypeError : public Error { using Error::Error; };
+class DTypeError : public Error {
+  using Error::Error;
+};
 /// Tensors on different devices, or a device that this build or machine does not have.
-class DeviceError : public Error { using Error::Error; };
+class DeviceError : public Error {
+  using Error::Error;
+};
 /// An index lies outside its axis.
-class IndexError : public Error { using Error::Error; };
+class IndexError : public Error {
+  using Error::Error;
+};
 /// An option or configuration value is out of its range.
-class ValueError : public Error { using Error::Error; };
+class ValueError : public Error {
+  using Error::Error;
+};
 /// Wrong order of calls, a tensor changed after it was saved, a state dict that does not fit.
-class StateError : public Error { using Error::Error; };
+class StateError : public Error {
+  using Error::Error;
+};
 /// A file or stream could not be read or written, or holds something malformed.
-class IoError : public Error { using Error::Error; };
+class IoError : public Error {
+  using Error::Error;
+};
 /// No memory: says what was asked for, what is live and what is cached.
-class OutOfMemory : public Error { using Error::Error; };
+class OutOfMemory : public Error {
+  using Error::Error;
+};
 /// A mistake of this library, never of its user.
-class InternalError : public Error { using Error::Error; };
+class InternalError : public Error {
+  using Error::Error;
+};
 
 namespace detail {
 void append(std::string& out, std::string_view value);
@@ -82,7 +100,8 @@ template <class E, class... Args>
 /// Throws `E` unless `ok`. The arguments are formatted only on failure.
 template <class E, class... Args>
 void check(bool ok, std::string_view pattern, const Args&... args) {
-  if (!ok) [[unlikely]] fail<E>(pattern, args...);
+  if (!ok) [[unlikely]]
+    fail<E>(pattern, args...);
 }
 
 }  // namespace tessera

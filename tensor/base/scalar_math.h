@@ -45,11 +45,15 @@ inline constexpr double kInvSqrtTwoPi = 0.39894228040143267794;  // 1 / sqrt(2 p
 
 struct Neg {
   static constexpr std::string_view name = "neg";
-  template <class T> TESSERA_HD T operator()(T x) const { return -x; }
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
+    return -x;
+  }
 };
 struct Abs {
   static constexpr std::string_view name = "abs";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::abs;
     return abs(x);
   }
@@ -57,28 +61,32 @@ struct Abs {
 /// -1, 0 or 1; NaN stays NaN.
 struct Sign {
   static constexpr std::string_view name = "sign";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::select;
     return select(x > T(0), T(1), select(x < T(0), T(-1), x));
   }
 };
 struct Exp {
   static constexpr std::string_view name = "exp";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::exp;
     return exp(x);
   }
 };
 struct Log {
   static constexpr std::string_view name = "log";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::log;
     return log(x);
   }
 };
 struct Sqrt {
   static constexpr std::string_view name = "sqrt";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::sqrt;
     return sqrt(x);
   }
@@ -86,7 +94,8 @@ struct Sqrt {
 /// 1 / sqrt(x)
 struct Rsqrt {
   static constexpr std::string_view name = "rsqrt";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::sqrt;
     return T(1) / sqrt(x);
   }
@@ -94,29 +103,38 @@ struct Rsqrt {
 /// 1 / x
 struct Reciprocal {
   static constexpr std::string_view name = "reciprocal";
-  template <class T> TESSERA_HD T operator()(T x) const { return T(1) / x; }
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
+    return T(1) / x;
+  }
 };
 struct Square {
   static constexpr std::string_view name = "square";
-  template <class T> TESSERA_HD T operator()(T x) const { return x * x; }
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
+    return x * x;
+  }
 };
 struct Sin {
   static constexpr std::string_view name = "sin";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::sin;
     return sin(x);
   }
 };
 struct Cos {
   static constexpr std::string_view name = "cos";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::cos;
     return cos(x);
   }
 };
 struct Tanh {
   static constexpr std::string_view name = "tanh";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::tanh;
     return tanh(x);
   }
@@ -124,7 +142,8 @@ struct Tanh {
 /// 1 / (1 + exp(-x))
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::exp;
     return T(1) / (T(1) + exp(-x));
   }
@@ -132,7 +151,8 @@ struct Sigmoid {
 /// log(1 + exp(x)), without overflow: max(x, 0) + log1p(exp(-|x|)).
 struct Softplus {
   static constexpr std::string_view name = "softplus";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::abs;
     using math::exp;
     using math::log1p;
@@ -142,14 +162,16 @@ struct Softplus {
 };
 struct Relu {
   static constexpr std::string_view name = "relu";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::select;
     return select(x < T(0), T(0), x);  // this way round, a NaN passes
   }
 };
 struct Erf {
   static constexpr std::string_view name = "erf";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::erf;
     return erf(x);
   }
@@ -157,7 +179,8 @@ struct Erf {
 /// x Phi(x) with the normal distribution Phi: the exact (erf) form of GELU.
 struct Gelu {
   static constexpr std::string_view name = "gelu";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::erf;
     return T(0.5) * x * (T(1) + erf(x * T(kSqrtHalf)));
   }
@@ -165,30 +188,37 @@ struct Gelu {
 /// The derivative of GELU: Phi(x) + x phi(x).
 struct GeluGrad {
   static constexpr std::string_view name = "gelu_grad";
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::erf;
     using math::exp;
-    return T(0.5) * (T(1) + erf(x * T(kSqrtHalf))) +
-           x * T(kInvSqrtTwoPi) * exp(T(-0.5) * x * x);
+    return T(0.5) * (T(1) + erf(x * T(kSqrtHalf))) + x * T(kInvSqrtTwoPi) * exp(T(-0.5) * x * x);
   }
 };
 /// x + p0
 struct AddScalar {
   static constexpr std::string_view name = "add_scalar";
   double p0 = 0;
-  template <class T> TESSERA_HD T operator()(T x) const { return x + T(p0); }
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
+    return x + T(p0);
+  }
 };
 /// x * p0
 struct MulScalar {
   static constexpr std::string_view name = "mul_scalar";
   double p0 = 1;
-  template <class T> TESSERA_HD T operator()(T x) const { return x * T(p0); }
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
+    return x * T(p0);
+  }
 };
 /// x ^ p0
 struct PowScalar {
   static constexpr std::string_view name = "pow";
   double p0 = 1;
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::pow;
     return pow(x, T(p0));
   }
@@ -197,7 +227,8 @@ struct PowScalar {
 struct Clamp {
   static constexpr std::string_view name = "clamp";
   double p0 = 0, p1 = 1;
-  template <class T> TESSERA_HD T operator()(T x) const {
+  template <class T>
+  TESSERA_HD T operator()(T x) const {
     using math::select;
     const T low = select(x < T(p0), T(p0), x);
     return select(low > T(p1), T(p1), low);
@@ -208,24 +239,37 @@ struct Clamp {
 
 struct Add {
   static constexpr std::string_view name = "add";
-  template <class T> TESSERA_HD T operator()(T a, T b) const { return a + b; }
+  template <class T>
+  TESSERA_HD T operator()(T a, T b) const {
+    return a + b;
+  }
 };
 struct Sub {
   static constexpr std::string_view name = "sub";
-  template <class T> TESSERA_HD T operator()(T a, T b) const { return a - b; }
+  template <class T>
+  TESSERA_HD T operator()(T a, T b) const {
+    return a - b;
+  }
 };
 struct Mul {
   static constexpr std::string_view name = "mul";
-  template <class T> TESSERA_HD T operator()(T a, T b) const { return a * b; }
+  template <class T>
+  TESSERA_HD T operator()(T a, T b) const {
+    return a * b;
+  }
 };
 struct Div {
   static constexpr std::string_view name = "div";
-  template <class T> TESSERA_HD T operator()(T a, T b) const { return a / b; }
+  template <class T>
+  TESSERA_HD T operator()(T a, T b) const {
+    return a / b;
+  }
 };
 /// The larger; where equal, a. A NaN in a or b gives NaN.
 struct Maximum {
   static constexpr std::string_view name = "maximum";
-  template <class T> TESSERA_HD T operator()(T a, T b) const {
+  template <class T>
+  TESSERA_HD T operator()(T a, T b) const {
     using math::select;
     return select(a < b, b, select(a >= b, a, a + b));
   }
@@ -233,7 +277,8 @@ struct Maximum {
 /// The smaller; where equal, a. A NaN in a or b gives NaN.
 struct Minimum {
   static constexpr std::string_view name = "minimum";
-  template <class T> TESSERA_HD T operator()(T a, T b) const {
+  template <class T>
+  TESSERA_HD T operator()(T a, T b) const {
     using math::select;
     return select(a > b, b, select(a <= b, a, a + b));
   }
@@ -241,7 +286,8 @@ struct Minimum {
 
 // ---- the lists: a functor's place in its list is its number in a `UnaryOp` or `BinaryOp` ------
 
-template <class... F> struct FunctorList {
+template <class... F>
+struct FunctorList {
   static constexpr int size = sizeof...(F);
 };
 

@@ -34,8 +34,8 @@ Shape broadcast_shapes(std::string_view op, const Shape& a, const Shape& b) {
     const int64_t na = i <= a.rank() ? a[a.rank() - i] : 1;
     const int64_t nb = i <= b.rank() ? b[b.rank() - i] : 1;
     check<ShapeError>(na == nb || na == 1 || nb == 1,
-                      "{}: shapes {} and {} do not broadcast: axis {} has sizes {} and {}", op, a, b,
-                      -i, na, nb);
+                      "{}: shapes {} and {} do not broadcast: axis {} has sizes {} and {}", op, a,
+                      b, -i, na, nb);
     out[rank - i] = na == 1 ? nb : na;
   }
   return out;

@@ -15,7 +15,10 @@ struct ConstView {
   int rank() const { return shape.rank(); }
   int64_t numel() const { return tessera::numel(shape); }
   explicit operator bool() const { return data != nullptr; }
-  template <class T> const T* as() const { return static_cast<const T*>(data); }
+  template <class T>
+  const T* as() const {
+    return static_cast<const T*>(data);
+  }
 };
 
 /// What a kernel sees of an output.
@@ -28,7 +31,10 @@ struct View {
   int rank() const { return shape.rank(); }
   int64_t numel() const { return tessera::numel(shape); }
   explicit operator bool() const { return data != nullptr; }
-  template <class T> T* as() const { return static_cast<T*>(data); }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
   operator ConstView() const { return {data, dtype, shape, strides}; }
 };
 

@@ -46,11 +46,11 @@ namespace composed {
 /// Per segment: index_select, masked softmax, and back.
 Tensor segmented_attention(const Tensor& qkv, const Segments& segments, AttentionRule rule,
                            double scale);
-}
+}  // namespace composed
 namespace kernels {
 /// Undefined if the backend declines.
 Tensor segmented_attention_backward(const Tensor& g, const Tensor& qkv, const Tensor& y,
                                     const Tensor& lse, const SegmentedAttention& op);
-}
+}  // namespace kernels
 
 }  // namespace tessera

@@ -29,6 +29,6 @@ NormGrad gelu_layer_norm_backward(const Tensor& g, const Tensor& x, const RowGro
                                   std::span<const Tensor> gammas, const Tensor& mean,
                                   const Tensor& rstd, std::span<const Sink> dgamma,
                                   std::span<const Sink> dbeta);
-}
+}  // namespace kernels
 
 }  // namespace tessera

@@ -18,10 +18,10 @@ Tensor log_softmax(const Tensor& x, int64_t axis = -1);
 namespace composed {
 /// Over the last axis.
 Tensor softmax(const Tensor& x);
-}
+}  // namespace composed
 namespace kernels {
 /// dx = y (g - sum(g y)) over the last axis; undefined if the backend declines.
 Tensor softmax_backward(const Tensor& g, const Tensor& y);
-}
+}  // namespace kernels
 
 }  // namespace tessera

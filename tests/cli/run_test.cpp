@@ -180,7 +180,8 @@ TEST_F(Run, GoesOnWithAnImageTokenizer) {
 TEST_F(Run, TeachesAnImageTokenizerByFeatures) {
   const std::string features = *folder / "features.safetensors";
   const auto write = [&](int64_t pictures, int64_t patches) {
-    nn::save_safetensors(features, {{"features", normal({pictures, patches, 5}, RandomKey{1})}}, {});
+    nn::save_safetensors(features, {{"features", normal({pictures, patches, 5}, RandomKey{1})}},
+                         {});
   };
   const std::string command = "vq train --data " + *folder / "world" + " --out " +
                               *folder / "taught.vq" +

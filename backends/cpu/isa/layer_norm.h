@@ -46,9 +46,9 @@ struct NormBackward {
 
 template <class T>
 struct NormKernels {
-  void (*forward)(const NormForward<T>&);         // norm(x) or norm(x + row_scale * delta)
+  void (*forward)(const NormForward<T>&);  // norm(x) or norm(x + row_scale * delta)
   void (*backward)(const NormBackward<T>&);
-  void (*gelu_forward)(const NormForward<T>&);    // norm(gelu(x))
+  void (*gelu_forward)(const NormForward<T>&);  // norm(gelu(x))
   void (*gelu_backward)(const NormBackward<T>&);
 };
 

@@ -2,10 +2,10 @@
 
 #include "backends/cpu/isa/isa_name.h"
 
-/// `F32x16` and `F64x16`: sixteen numbers whatever the registers, the same bits on every instruction
-/// set. Each operation is one IEEE operation per lane, `fma` is explicit, and `sum` is a fixed tree.
-/// `F64x16` has the same interface, so a kernel is a template over the vector type and the f64
-/// gradient checks run the very code that f32 training runs.
+/// `F32x16` and `F64x16`: sixteen numbers whatever the registers, the same bits on every
+/// instruction set. Each operation is one IEEE operation per lane, `fma` is explicit, and `sum` is
+/// a fixed tree. `F64x16` has the same interface, so a kernel is a template over the vector type
+/// and the f64 gradient checks run the very code that f32 training runs.
 ///
 /// For files in isa/ only: everything is in anonymous namespaces, since a weak copy compiled for
 /// AVX-512 could be the one that the linker gives to everybody. Mark a kernel's entry

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstdint>
+
+#include <immintrin.h>
 
 /// `F32x16` in two ymm registers. Described in simd.h.
 namespace tessera {
@@ -130,8 +130,8 @@ namespace bits {
 /// p times 2^n, where n sits in the low bits of t = n + 1.5 2^23.
 inline F32x16 scale(F32x16 p, F32x16 t) {
   const auto one = [](__m256 q, __m256 u) {
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(u), 23),
-                                                _mm256_castps_si256(q)));
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(u), 23), _mm256_castps_si256(q)));
   };
   return {one(p.lo, t.lo), one(p.hi, t.hi)};
 }

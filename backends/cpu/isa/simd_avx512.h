@@ -47,17 +47,11 @@ inline F32x16 operator+(F32x16 a, F32x16 b) { return F32x16(_mm512_add_ps(a.r, b
 inline F32x16 operator-(F32x16 a, F32x16 b) { return F32x16(_mm512_sub_ps(a.r, b.r)); }
 inline F32x16 operator*(F32x16 a, F32x16 b) { return F32x16(_mm512_mul_ps(a.r, b.r)); }
 inline F32x16 operator/(F32x16 a, F32x16 b) { return F32x16(_mm512_div_ps(a.r, b.r)); }
-inline F32x16 operator-(F32x16 a) {
-  return F32x16(_mm512_xor_ps(a.r, _mm512_set1_ps(-0.0f)));
-}
-inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
-  return F32x16(_mm512_fmadd_ps(a.r, b.r, c.r));
-}
+inline F32x16 operator-(F32x16 a) { return F32x16(_mm512_xor_ps(a.r, _mm512_set1_ps(-0.0f))); }
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return F32x16(_mm512_fmadd_ps(a.r, b.r, c.r)); }
 inline F32x16 max(F32x16 a, F32x16 b) { return F32x16(_mm512_max_ps(a.r, b.r)); }
 inline F32x16 min(F32x16 a, F32x16 b) { return F32x16(_mm512_min_ps(a.r, b.r)); }
-inline F32x16 abs(F32x16 a) {
-  return F32x16(_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.r));
-}
+inline F32x16 abs(F32x16 a) { return F32x16(_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.r)); }
 inline F32x16 sqrt(F32x16 a) { return F32x16(_mm512_sqrt_ps(a.r)); }
 
 template <int predicate>
@@ -70,12 +64,8 @@ inline Mask32x16 operator>(F32x16 a, F32x16 b) { return compare<_CMP_GT_OQ>(a, b
 inline Mask32x16 operator>=(F32x16 a, F32x16 b) { return compare<_CMP_GE_OQ>(a, b); }
 inline Mask32x16 operator==(F32x16 a, F32x16 b) { return compare<_CMP_EQ_OQ>(a, b); }
 inline Mask32x16 operator!=(F32x16 a, F32x16 b) { return compare<_CMP_NEQ_UQ>(a, b); }
-inline Mask32x16 operator&(Mask32x16 a, Mask32x16 b) {
-  return {static_cast<__mmask16>(a.m & b.m)};
-}
-inline Mask32x16 operator|(Mask32x16 a, Mask32x16 b) {
-  return {static_cast<__mmask16>(a.m | b.m)};
-}
+inline Mask32x16 operator&(Mask32x16 a, Mask32x16 b) { return {static_cast<__mmask16>(a.m & b.m)}; }
+inline Mask32x16 operator|(Mask32x16 a, Mask32x16 b) { return {static_cast<__mmask16>(a.m | b.m)}; }
 inline Mask32x16 operator!(Mask32x16 a) { return {static_cast<__mmask16>(~a.m)}; }
 inline uint32_t lanes(Mask32x16 m) { return m.m; }
 inline bool any(Mask32x16 m) { return m.m != 0; }
@@ -100,8 +90,8 @@ inline float min_of(F32x16 a) { return -max_of(-a); }
 namespace bits {
 /// p times 2^n, where n sits in the low bits of t = n + 1.5 2^23.
 inline F32x16 scale(F32x16 p, F32x16 t) {
-  return F32x16(_mm512_castsi512_ps(_mm512_add_epi32(
-      _mm512_slli_epi32(_mm512_castps_si512(t.r), 23), _mm512_castps_si512(p.r))));
+  return F32x16(_mm512_castsi512_ps(
+      _mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(t.r), 23), _mm512_castps_si512(p.r))));
 }
 /// x = m 2^e with m in [1/sqrt(2), sqrt(2)), for normal positive x.
 inline F32x16 split(F32x16 x, F32x16& e) {

@@ -26,8 +26,8 @@ inline F32x16 exp_in_range(F32x16 x) {
   const F32x16 n = t - shift;
   F32x16 r = fma(n, F32x16(-0.693359375f), x);  // 9 bits: n times it is exact
   r = fma(n, F32x16(2.12194440e-4f), r);
-  const F32x16 q = polynomial(r, 0.4999999341f, 0.166665201f, 0.04166839415f, 0.00836878069f,
-                              0.001381447122f);
+  const F32x16 q =
+      polynomial(r, 0.4999999341f, 0.166665201f, 0.04166839415f, 0.00836878069f, 0.001381447122f);
   return bits::scale(fma(q, r * r, r) + F32x16(1.0f), t);
 }
 
@@ -71,8 +71,7 @@ inline F32x16 erf(F32x16 x) {
                      0.005188327729f, -0.0008010193659f, 7.853860632e-5f);
   const F32x16 t = min(F32x16(3.95f), a);  // from here on it is 1; a NaN passes
   const F32x16 g = polynomial(t, -0.0001884674576f, 1.12958031f, 0.633216401f, 0.1084220948f,
-                              -0.02521033665f, 0.004205283573f, -0.0004414724077f,
-                              2.169759299e-5f);
+                              -0.02521033665f, 0.004205283573f, -0.0004414724077f, 2.169759299e-5f);
   F32x16 far = F32x16(1.0f) - exp_in_range(-g);
   far = fma(t, F32x16(0.0f), far);  // a NaN again, which the exponent arithmetic may have lost
   return select(a < F32x16(1.0f), near, bits::copy_sign(far, x));

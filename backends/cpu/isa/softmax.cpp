@@ -24,8 +24,7 @@ template <class V, class T>
       total = total + e;
     }
     if (j < cols) {
-      const V e =
-          select(V::first(cols - j), exp(V::load(x + j, cols - j) - shift), V(T(0)));
+      const V e = select(V::first(cols - j), exp(V::load(x + j, cols - j) - shift), V(T(0)));
       e.store(y + j, cols - j);
       total = total + e;
     }

@@ -1,8 +1,8 @@
 // Golden numbers of a tiny backbone whose parameters are a formula: produced by the reference
 // modules (torchscale 0.2.0, MIT) in float64.
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "autograd/grad_mode.h"
 #include "beit3/model/model.h"
@@ -64,7 +64,8 @@ double absolute_sum(const Tensor& x) { return sum(abs(x)).item<double>(); }
 TEST(GoldenBackbone, ImageAlone) {
   const NoGrad silent;
   const Beit3 model = formula_model();
-  PackedInput in{.layout = PackedLayout(1, {}, {}, 5), .images = picture(), .masked = {}, .ids = {}};
+  PackedInput in{
+      .layout = PackedLayout(1, {}, {}, 5), .images = picture(), .masked = {}, .ids = {}};
   const Tensor out = model(in, {});
   expect_row(out, 0, {0.743091, -0.918987, 1.546530, -1.152320});
   expect_row(out, 4, {0.849864, -0.709241, 1.120305, -0.199901});
@@ -76,8 +77,8 @@ TEST(GoldenBackbone, MaskedImage) {
   const NoGrad silent;
   const Beit3 model = formula_model();
   const Tensor masked = from_data(std::vector<uint8_t>{1, 0, 0, 1}, {4}).to(DType::boolean);
-  PackedInput in{.layout = PackedLayout(1, {}, {}, 5), .images = picture(), .masked = masked,
-                 .ids = {}};
+  PackedInput in{
+      .layout = PackedLayout(1, {}, {}, 5), .images = picture(), .masked = masked, .ids = {}};
   const Tensor out = model(in, {});
   expect_row(out, 0, {0.961398, -0.667645, 0.994962, -1.771281});
   expect_row(out, 1, {1.020399, -0.643960, 0.975456, -1.520674});
@@ -87,7 +88,9 @@ TEST(GoldenBackbone, MaskedImage) {
 TEST(GoldenBackbone, TextWithPadding) {
   const NoGrad silent;
   const Beit3 model = formula_model();
-  PackedInput in{.layout = PackedLayout(0, {}, {6}, 5, {1}), .images = {}, .masked = {},
+  PackedInput in{.layout = PackedLayout(0, {}, {6}, 5, {1}),
+                 .images = {},
+                 .masked = {},
                  .ids = from_data(std::vector<int64_t>{0, 5, 6, 7, 2, 1}, {6})};
   const Tensor out = model(in, {});
   expect_row(out, 0, {0.167283, 0.218236, 1.029979, -1.308665});
@@ -99,7 +102,9 @@ TEST(GoldenBackbone, TextWithPadding) {
 TEST(GoldenBackbone, PairWithPaddingLayerByLayer) {
   const NoGrad silent;
   const Beit3 model = formula_model();
-  PackedInput in{.layout = PackedLayout(0, {6}, {}, 5, {1}), .images = picture(), .masked = {},
+  PackedInput in{.layout = PackedLayout(0, {6}, {}, 5, {1}),
+                 .images = picture(),
+                 .masked = {},
                  .ids = from_data(std::vector<int64_t>{0, 5, 6, 7, 2, 1}, {6})};
   const Tensor embedded = model.embed(in);
   expect_row(embedded, 0, {-0.003058, 0.093300, 0.230577, 0.249574});

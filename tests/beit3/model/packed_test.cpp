@@ -1,8 +1,8 @@
 #include "beit3/model/packed.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
+
+#include <gtest/gtest.h>
 
 #include "autograd/autograd.h"
 #include "beit3/model/init.h"
@@ -49,9 +49,7 @@ TEST(PackedLayout, PutsImagesPairsAndTextsInOrder) {
   EXPECT_EQ(layout.text_places()[4], 0);
 }
 
-TEST(PackedLayout, RefusesAnEmptyText) {
-  EXPECT_THROW(PackedLayout(1, {0}, {}, 5), ShapeError);
-}
+TEST(PackedLayout, RefusesAnEmptyText) { EXPECT_THROW(PackedLayout(1, {0}, {}, 5), ShapeError); }
 
 TEST(Beit3, OnePassEqualsASequenceAtATime) {
   const ModelConfig c = tiny();
@@ -68,8 +66,8 @@ TEST(Beit3, OnePassEqualsASequenceAtATime) {
   const std::vector<float> a = together.to_vector<float>(), b = alone.to_vector<float>();
   const int64_t n = c.image_rows();
   for (int64_t row = 0; row < n + 3; ++row) {
-    const int64_t packed = row < n ? all.layout.image_begin(3) + row
-                                   : all.layout.text_begin(1) + row - n;
+    const int64_t packed =
+        row < n ? all.layout.image_begin(3) + row : all.layout.text_begin(1) + row - n;
     for (int64_t j = 0; j < c.width; ++j) {
       EXPECT_NEAR(a[static_cast<size_t>(packed * c.width + j)],
                   b[static_cast<size_t>(row * c.width + j)], 2e-5)
@@ -108,7 +106,8 @@ TEST(Beit3, RecomputedLayersGiveTheSameBits) {
     model.zero_grad();
     const Pass pass{.training = true, .key = RandomKey{9}, .recompute = recompute, .samples = {}};
     backward(sum(square(model.beit3(in, pass))));
-    gradients.push_back(model.beit3.encoder.layers[0].self_attn.qkv_weight[0].grad().to_vector<float>());
+    gradients.push_back(
+        model.beit3.encoder.layers[0].self_attn.qkv_weight[0].grad().to_vector<float>());
   }
   EXPECT_EQ(0, std::memcmp(gradients[0].data(), gradients[1].data(),
                            gradients[0].size() * sizeof(float)));

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "beit3/trust/parity.h"
+
+#include <gtest/gtest.h>
 
 namespace tessera::beit3 {
 namespace {

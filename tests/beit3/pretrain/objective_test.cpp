@@ -1,8 +1,8 @@
 #include "beit3/pretrain/objective.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 namespace tessera::beit3 {
 namespace {
@@ -14,7 +14,8 @@ TEST(CodeWeights, HaveMeanOneOverPatches) {
     double mean = 0;
     const double total = 100 + 10 + 1 + 1;
     for (size_t i = 0; i < w.size(); ++i) {
-      mean += static_cast<double>(w[i]) * static_cast<double>(std::max<int64_t>(counts[i], 1)) / total;
+      mean +=
+          static_cast<double>(w[i]) * static_cast<double>(std::max<int64_t>(counts[i], 1)) / total;
     }
     EXPECT_NEAR(mean, 1, 1e-6) << power;
   }

@@ -45,8 +45,9 @@ TEST(Recipe, NamesWhatIsOutOfRange) {
   r = {};
   r.images = r.texts = r.pairs = 0;
   EXPECT_THROW(validate(r), ValueError);
-  EXPECT_ERROR(model_preset("nanno"), ValueError,
-               "model preset \"nanno\" is unknown; there are nano, micro, tiny, small, base, large");
+  EXPECT_ERROR(
+      model_preset("nanno"), ValueError,
+      "model preset \"nanno\" is unknown; there are nano, micro, tiny, small, base, large");
 }
 
 }  // namespace

@@ -144,9 +144,12 @@ TEST_F(Trainer, ShowsAndLoadsTheAveragedWeightsWhereItKeepsThem) {
 
 TEST_F(Trainer, TrainsOnTheTrainSplitOfASourceThatHasSeveral) {
   const fs::path file = folder / "splits.jsonl";
-  std::ofstream(file) << R"({"text": "a red circle", "split": "train"})" "\n"
-                      << R"({"text": "a blue square", "split": "test"})" "\n"
-                      << R"({"text": "two red circles", "split": "train"})" "\n";
+  std::ofstream(file) << R"({"text": "a red circle", "split": "train"})"
+                         "\n"
+                      << R"({"text": "a blue square", "split": "test"})"
+                         "\n"
+                      << R"({"text": "two red circles", "split": "train"})"
+                         "\n";
   PretrainRecipe r = recipe();
   r.data.texts = file.string();
   r.data.images.clear();
