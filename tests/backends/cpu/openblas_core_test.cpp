@@ -47,7 +47,7 @@ TEST(OpenblasCore, OtherKernelsGiveTheSameProducts) {
   if (!set_openblas_core("Nehalem")) GTEST_SKIP() << "OpenBLAS was built for one processor";
   EXPECT_EQ(openblas_core(), "Nehalem");
   // Other orders of the same 65 terms, 561 sums; the bound of a reordered sum, far apart from 0.
-  EXPECT_NEAR(product_size(), expected, 65 * 2.3e-16 * expected * 2);
+  EXPECT_NEAR(product_size(), expected, 2 * 65 * epsilon_of(DType::f64) * expected);
   ASSERT_TRUE(set_openblas_core(core));
   EXPECT_EQ(openblas_core(), core);
   EXPECT_EQ(product_size(), expected);
