@@ -2,6 +2,7 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/cpu_features.h"
+#include "backends/cpu/gemm.h"
 
 namespace tessera {
 
@@ -14,5 +15,9 @@ Backend& backend(const Device& device) {
 void set_instruction_set(std::string_view name) { set_isa(name); }
 
 std::string active_instruction_set() { return std::string(to_string(active_isa())); }
+
+void set_products(std::string_view name) { set_gemm(name); }
+
+std::string products_description() { return gemm_description(); }
 
 }  // namespace tessera

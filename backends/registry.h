@@ -22,7 +22,12 @@ std::string active_instruction_set();
 /// One line: the processor's name, its instruction sets, and the one in use.
 std::string cpu_description();
 
-/// The kernels that OpenBLAS runs its products on, and the remedy if they are slow ones.
+/// Selects who computes dense products on the CPU: "auto", "openblas" or "packed" (our own, the same
+/// bits on every instruction set). The two differ in the last bits. Not while work runs. ValueError
+/// if there is no such name.
+void set_products(std::string_view name);
+
+/// One line: who computes dense products, on which kernels, and the remedy if they are slow ones.
 std::string products_description();
 
 }  // namespace tessera

@@ -54,7 +54,7 @@ void start_openblas() {
   static_cast<void>(started);
 }
 
-std::string products_description() {
+std::string openblas_description() {
   start_openblas();
   std::string text = std::string(openblas_core()) + " kernels";
   const std::string_view better = better_openblas_core(openblas_core(), cpu_features());

@@ -25,6 +25,6 @@ std::string_view better_openblas_core(std::string_view core, const CpuFeatures& 
 bool set_openblas_core(std::string_view core);
 
 /// "SkylakeX kernels", and the remedy where a set variable forces slow ones.
-std::string products_description();
+std::string openblas_description();
 
 }  // namespace tessera

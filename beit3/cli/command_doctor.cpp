@@ -87,8 +87,8 @@ int doctor(const MachineOptions& machine) {
   line("threads", format("{} (of {} cores)", thread_count(),
                          static_cast<int64_t>(std::thread::hardware_concurrency())));
   line("memory", memory_text());
-  line("OpenBLAS", products_description());
-  line("", said_by("openblas_get_config"));
+  line("products", products_description());
+  line("OpenBLAS", said_by("openblas_get_config"));
   line("", library_of("openblas_get_config"));
   line("JPEG", jpeg_text());
   line("Unicode", "utf8proc " + said_by("utf8proc_version") + ", Unicode " +

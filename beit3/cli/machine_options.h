@@ -7,10 +7,11 @@
 
 namespace tessera::beit3::cli {
 
-/// How a command uses the machine. Neither changes results.
+/// How a command uses the machine. Threads and instructions change no result.
 struct MachineOptions {
   int64_t threads = 0;  ///< 0: one a core
   std::string isa;      ///< "": the best
+  std::string gemm;     ///< "": auto
 
   void add_to(std::vector<Option>& options) {
     options.push_back({"--threads", &threads,
@@ -20,6 +21,10 @@ struct MachineOptions {
                        "vector instructions: portable, avx2 or avx512 (results are "
                        "the same bits)",
                        "SET"});
+    options.push_back({"--gemm", &gemm,
+                       "dense products: auto, openblas or packed (ours; the two differ in the last "
+                       "bits)",
+                       "WHO"});
   }
   /// Throws ValueError.
   void apply() const;

@@ -15,7 +15,8 @@ LAYERS = {
     "tensor": ["tensor/base", "backends/registry.h"],
     "backends/cpu": ["tensor/base", "backends/cpu/isa"],
     "backends/cpu/isa": ["tensor/base/scalar_math.h", "tensor/base/segment.h"],
-    "backends": ["tensor/base", "backends/cpu/cpu_backend.h", "backends/cpu/cpu_features.h"],
+    "backends": ["tensor/base", "backends/cpu/cpu_backend.h", "backends/cpu/cpu_features.h",
+                 "backends/cpu/gemm.h"],
     "autograd": ["tensor"],
     "nn": ["autograd", "tensor"],
     **{
@@ -29,7 +30,7 @@ LAYERS["tests"] = [*LAYERS["bench"], "bench", "examples"]
 
 # Third-party headers (by prefix), and where they may stand.
 THIRD_PARTY = {
-    "cblas.h": ["backends/cpu/gemm.cpp", "bench", "tests"],
+    "cblas.h": ["backends/cpu/openblas_gemm.cpp", "bench", "tests"],
     "nlohmann/": ["nn/io", "beit3", "bench", "tests"],
     "CLI/": ["beit3/cli/command.cpp"],
     "toml++/": ["beit3/pretrain/run_folder.cpp"],

@@ -61,19 +61,16 @@ class HostArray {
     before_ = bytes_;
   }
 
-  View view() {
-    return {bytes_.data() + static_cast<size_t>(kGuard) * size_of(dtype_), dtype_, shape_,
-            strides_};
-  }
-  ConstView in() { return view(); }
+  View view() { return {address(0), dtype_, shape_, strides_}; }
+  ConstView in() const { return {address(0), dtype_, shape_, strides_}; }
   int64_t numel() const { return tessera::numel(shape_); }
   const Shape& shape() const { return shape_; }
   DType dtype() const { return dtype_; }
 
   /// Offset, in elements, of row-major element i.
   int64_t offset(int64_t i) const { return offsets_[static_cast<size_t>(i)]; }
-  double get(int64_t i) {
-    const void* p = address(i);
+  double get(int64_t i) const {
+    const void* p = address(offset(i));
     switch (dtype_) {
       case DType::f32:
         return static_cast<double>(*static_cast<const float*>(p));
@@ -88,10 +85,11 @@ class HostArray {
     }
   }
   void set(int64_t i, double value) {
-    visit_dtype(dtype_,
-                [&]<class T>(TypeTag<T>) { *static_cast<T*>(address(i)) = convert<T>(value); });
+    visit_dtype(dtype_, [&]<class T>(TypeTag<T>) {
+      *static_cast<T*>(address(offset(i))) = convert<T>(value);
+    });
   }
-  std::vector<double> values() {
+  std::vector<double> values() const {
     std::vector<double> all;
     for (int64_t i = 0; i < numel(); ++i) all.push_back(get(i));
     return all;
@@ -111,7 +109,7 @@ class HostArray {
 
   /// Remembers the bytes; `untouched_outside` then finds writes beside the elements.
   void arm() { before_ = bytes_; }
-  ::testing::AssertionResult untouched_outside() {
+  ::testing::AssertionResult untouched_outside() const {
     std::vector<char> now = bytes_, then = before_;
     const size_t size = size_of(dtype_);
     for (int64_t i = 0; i < numel(); ++i) {
@@ -125,8 +123,11 @@ class HostArray {
   const std::vector<char>& bytes() const { return bytes_; }
 
  private:
-  void* address(int64_t i) {
-    return bytes_.data() + static_cast<size_t>(kGuard + offset(i)) * size_of(dtype_);
+  const void* address(int64_t element) const {
+    return bytes_.data() + static_cast<size_t>(kGuard + element) * size_of(dtype_);
+  }
+  void* address(int64_t element) {
+    return bytes_.data() + static_cast<size_t>(kGuard + element) * size_of(dtype_);
   }
 
   static constexpr int64_t kGuard = 16;

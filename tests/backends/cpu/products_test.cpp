@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/cpu_features.h"
+#include "backends/cpu/gemm.h"
 #include "tensor/base/parallel.h"
 #include "tests/backends/cpu/host_array.h"
 
@@ -54,7 +56,16 @@ void check_product(Operands& o, bool with_bias, bool accumulate) {
   ASSERT_TRUE(o.c.untouched_outside());
 }
 
-TEST(Products, AgainstSumsInF64) {
+/// Each test of values runs with our own kernels and with OpenBLAS.
+class Products : public ::testing::TestWithParam<const char*> {
+ protected:
+  Products() { set_gemm(GetParam()); }
+  ~Products() override { set_gemm("auto"); }
+};
+INSTANTIATE_TEST_SUITE_P(By, Products, ::testing::Values("packed", "openblas"),
+                         [](const auto& by) { return std::string(by.param); });
+
+TEST_P(Products, AgainstSumsInF64) {
   for (const Case& size : {Case{1, 1, 1},
                            {1, 1, 5},
                            {1, 7, 1},
@@ -80,7 +91,7 @@ TEST(Products, AgainstSumsInF64) {
   }
 }
 
-TEST(Products, EmptyAxes) {
+TEST_P(Products, EmptyAxes) {
   for (const Case& size : {Case{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {0, 0, 0}}) {
     for (int bits = 0; bits < 16; ++bits) {
       Operands o(DType::f32, size, bits & 1, bits & 2);
@@ -90,7 +101,7 @@ TEST(Products, EmptyAxes) {
   cpu_backend().products({});
 }
 
-TEST(Products, RowViews) {
+TEST_P(Products, RowViews) {
   // Operands and result are column ranges of wider matrices: leading dimensions beyond the widths.
   HostArray wide_a(DType::f32, {50, 100}), wide_b(DType::f32, {60, 90}),
       wide_c(DType::f32, {50, 80});
@@ -120,7 +131,7 @@ TEST(Products, RowViews) {
   }
 }
 
-TEST(Products, ManyOfDifferentSizesInOneCall) {
+TEST_P(Products, ManyOfDifferentSizesInOneCall) {
   std::vector<Operands> operands;
   for (int64_t i = 1; i < 40; ++i)
     operands.emplace_back(DType::f32, Case{i, 41 - i, 3 * i % 17}, i & 1, i & 2);
@@ -135,7 +146,7 @@ TEST(Products, ManyOfDifferentSizesInOneCall) {
   }
 }
 
-TEST(Products, AnyStridesOfAxesOfSizeOne) {
+TEST_P(Products, AnyStridesOfAxesOfSizeOne) {
   Operands o(DType::f32, {1, 6, 5}, false, false);
   ConstView a = o.a.in();
   a.strides[0] = 0;
@@ -146,7 +157,7 @@ TEST(Products, AnyStridesOfAxesOfSizeOne) {
   EXPECT_NEAR(o.c.get(2), expected, 1e-5);
 }
 
-TEST(Products, RefusesAMatrixWithoutUnitStride) {
+TEST_P(Products, RefusesAMatrixWithoutUnitStride) {
   Operands o(DType::f32, {6, 6, 6}, false, false);
   HostArray sliced(DType::f32, {6, 6}, Layout::sliced);
   ConstView expanded = o.a.in();
@@ -157,7 +168,7 @@ TEST(Products, RefusesAMatrixWithoutUnitStride) {
   }
 }
 
-TEST(Products, SameBitsForAnyNumberOfThreads) {
+TEST_P(Products, SameBitsForAnyNumberOfThreads) {
   const int threads = thread_count();
   for (const Case& size : {Case{788, 288, 96}, {96, 288, 788}, {400, 768, 100}, {64, 64, 64}}) {
     std::vector<char> first;

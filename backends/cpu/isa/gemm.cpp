@@ -1,0 +1,178 @@
+#include "backends/cpu/isa/gemm.h"
+
+#include <algorithm>
+
+#include "backends/cpu/isa/simd.h"
+#include "backends/cpu/isa/tile.h"
+#include "backends/cpu/isa/transpose.h"
+
+// Partition: the caller gives a block of rows and a depth that stay in the second-level cache. Each
+// panel of B (depth x tile_cols, in the first-level cache) meets all rows before the next panel; a
+// tile of tile_rows x tile_cols stays in registers over the whole depth.
+// Source: Goto, van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008; Van Zee,
+// van de Geijn, "BLIS", 2015.
+namespace tessera {
+namespace {
+
+/// Two vectors side by side: a row of a tile where there are registers for it.
+template <class V>
+struct Pair {
+  using Scalar = typename V::Scalar;
+  static constexpr int kLanes = 2 * V::kLanes;
+
+  V left, right;
+
+  Pair() = default;
+  Pair(V l, V r) : left(l), right(r) {}
+  explicit Pair(Scalar x) : left(x), right(x) {}
+  static Pair load(const Scalar* p) { return {V::load(p), V::load(p + V::kLanes)}; }
+  static Pair load(const Scalar* p, int64_t n) {
+    if (n <= V::kLanes) return {V::load(p, n), V(Scalar(0))};
+    return {V::load(p), V::load(p + V::kLanes, n - V::kLanes)};
+  }
+  void store(Scalar* p) const {
+    left.store(p);
+    right.store(p + V::kLanes);
+  }
+  void store(Scalar* p, int64_t n) const {
+    if (n <= V::kLanes) return left.store(p, n);
+    left.store(p);
+    right.store(p + V::kLanes, n - V::kLanes);
+  }
+};
+template <class V>
+inline Pair<V> operator+(Pair<V> a, Pair<V> b) {
+  return {a.left + b.left, a.right + b.right};
+}
+template <class V>
+inline Pair<V> fma(Pair<V> a, Pair<V> b, Pair<V> c) {
+  return {fma(a.left, b.left, c.left), fma(a.right, b.right, c.right)};
+}
+
+/// A row of a tile, and the rows that fill the registers: accumulators, a row of b, a broadcast.
+template <class T>
+struct TileOf {
+  using Row = F64x16;
+  static constexpr int kRows = kTileRows<F64x16>;
+};
+template <>
+struct TileOf<float> {
+#if defined(__AVX512F__)
+  using Row = Pair<F32x16>;
+  static constexpr int kRows = 14;
+#else
+  using Row = F32x16;
+  static constexpr int kRows = kTileRows<F32x16>;
+#endif
+};
+
+/// Lines of `Panel` each. Whole panels whose lines lie side by side are copied row by row, others
+/// are transposed.
+template <int Panel, class T>
+[[gnu::flatten]] void pack(const GemmSource<T>& source, int64_t lines, int64_t depth, T* to) {
+  const T* from = source.from;
+  for (int64_t line = 0; line < lines; line += Panel, to += Panel * depth) {
+    const int64_t n = std::min<int64_t>(Panel, lines - line);
+    const T* first = from + line * source.line_step;
+    if (n < Panel) {
+      for (int64_t k = 0; k < depth; ++k) {
+        for (int64_t i = 0; i < Panel; ++i) {
+          to[k * Panel + i] = i < n ? first[i * source.line_step + k * source.k_step] : T(0);
+        }
+      }
+    } else if (source.line_step == 1) {
+      for (int64_t k = 0; k < depth; ++k) {
+        const T* row = first + k * source.k_step;
+        T* out = to + k * Panel;
+        for (int i = 0; i < Panel; ++i) out[i] = row[i];
+      }
+    } else {
+      int64_t k = 0;
+      if constexpr (Panel % 8 == 0) {
+        for (; k + 8 <= depth; k += 8) {
+          for (int i = 0; i < Panel; i += 8) {
+            transpose_8x8(first + i * source.line_step + k, source.line_step, to + k * Panel + i,
+                          int64_t{Panel});
+          }
+        }
+      }
+      for (; k < depth; ++k) {
+        for (int i = 0; i < Panel; ++i) to[k * Panel + i] = first[i * source.line_step + k];
+      }
+    }
+  }
+}
+
+/// R rows at `a` times one panel, into R rows of n columns at c.
+template <int R, class V, class T>
+inline void tile(const GemmBlock<T>& block, const T* a, int64_t a_row, int64_t a_k, const T* b,
+                 T* c, const T* bias, int64_t n) {
+  Tile<V, R> sum;
+  for_rows<R>(sum, [&](int, V& row) { row = V(T(0)); });
+  multiply_add<R>(sum, a, a_row, a_k, b, int64_t{V::kLanes}, block.depth);
+  const bool whole = n == V::kLanes;
+  for_rows<R>(sum, [&](int r, V& row) {
+    T* to = c + r * block.c_row;
+    if (whole) {
+      if (bias) row = row + V::load(bias);
+      if (block.accumulate) row = row + V::load(to);
+      row.store(to);
+    } else {
+      if (bias) row = row + V::load(bias, n);
+      if (block.accumulate) row = row + V::load(to, n);
+      row.store(to, n);
+    }
+  });
+}
+
+/// What is left of the rows below a whole tile, in halves of it.
+template <int R, bool Packed, class V, class T>
+inline void rest(const GemmBlock<T>& block, int64_t rows, const T* a, const T* b, T* c,
+                 const T* bias, int64_t n) {
+  constexpr int kRows = TileOf<T>::kRows;
+  const int64_t a_row = Packed ? 1 : block.a_row;
+  for (; rows >= R; rows -= R, a += R * a_row, c += R * block.c_row) {
+    tile<R, V>(block, a, a_row, Packed ? kRows : 1, b, c, bias, n);
+  }
+  if constexpr (R > 1) rest<R / 2, Packed, V>(block, rows, a, b, c, bias, n);
+}
+
+template <bool Packed, class V, class T>
+inline void multiply_panels(const GemmBlock<T>& block) {
+  constexpr int kRows = TileOf<T>::kRows;
+  const T* b = block.b;
+  for (int64_t j = 0; j < block.cols; j += V::kLanes, b += V::kLanes * block.depth) {
+    const int64_t n = std::min<int64_t>(V::kLanes, block.cols - j);
+    const T* bias = block.bias ? block.bias + j : nullptr;
+    const T* a = block.a;
+    T* c = block.c + j;
+    int64_t i = 0;
+    for (; i + kRows <= block.rows; i += kRows, c += kRows * block.c_row) {
+      tile<kRows, V>(block, a, Packed ? 1 : block.a_row, Packed ? kRows : 1, b, c, bias, n);
+      a += kRows * (Packed ? block.depth : block.a_row);
+    }
+    if constexpr (kRows > 1) {
+      rest<kRows / 2, Packed, V>(block, block.rows - i, a, b, c, bias, n);
+    }
+  }
+}
+
+template <class T>
+[[gnu::flatten]] void multiply(const GemmBlock<T>& block) {
+  using V = typename TileOf<T>::Row;
+  block.a_row == 0 ? multiply_panels<true, V>(block) : multiply_panels<false, V>(block);
+}
+
+template <class T>
+constexpr GemmHalf<T> half() {
+  constexpr int kRows = TileOf<T>::kRows, kCols = TileOf<T>::Row::kLanes;
+  return {kRows, kCols, pack<kRows, T>, pack<kCols, T>, multiply<T>};
+}
+
+}  // namespace
+
+namespace TESSERA_ISA {
+extern const GemmKernels gemm_kernels = {.f32 = half<float>(), .f64 = half<double>()};
+}
+
+}  // namespace tessera

@@ -1,0 +1,240 @@
+#include "backends/cpu/packed_gemm.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "backends/cpu/cpu_features.h"
+#include "backends/cpu/isa/gemm.h"
+#include "backends/cpu/scratch.h"
+#include "tensor/base/parallel.h"
+
+/// Two parallel regions a round: B is packed by all threads, then blocks of rows are multiplied. A
+/// round takes as many terms of the sums as keep what is packed near 16 MB; one is the rule.
+namespace tessera {
+namespace {
+
+constexpr int64_t kPackedElements = 4 << 20;  // of all products of a round
+constexpr int64_t kBlockRows = 96;            // 96 x 256 of A lie in the second-level cache
+constexpr int64_t kBlockCols = 768;           // 96 x 768 of C too
+constexpr int64_t kLeastCols = 64;            // narrower pieces read A too often
+constexpr int64_t kSerialPack = 1 << 14;      // fewer elements are not worth a region
+
+const GemmKernels& gemm_kernels() {
+  if constexpr (kX86Kernels) {
+    switch (active_isa()) {
+      case Isa::avx512:
+        return avx512::gemm_kernels;
+      case Isa::avx2:
+        return avx2::gemm_kernels;
+      case Isa::portable:
+        break;
+    }
+  }
+  return portable::gemm_kernels;
+}
+template <class T>
+const GemmHalf<T>& gemm_half() {
+  if constexpr (sizeof(T) == 8) {
+    return gemm_kernels().f64;
+  } else {
+    return gemm_kernels().f32;
+  }
+}
+
+int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+int64_t pieces_of(int64_t n, int64_t piece) { return (n + piece - 1) / piece; }
+
+/// The matrix's lines (rows of A, columns of B) as the kernels pack them. The step of an axis of
+/// size 1 means nothing: it becomes 1 where that makes lines contiguous.
+template <class T>
+GemmSource<T> source_of(const ConstView& m, int line_axis) {
+  const int k_axis = 1 - line_axis;
+  const int64_t k_step = m.shape[k_axis] == 1 ? 1 : m.strides[k_axis];
+  const int64_t line_step = m.shape[line_axis] == 1 ? 1 : m.strides[line_axis];
+  return {m.as<T>(), line_step, k_step};
+}
+
+/// One product in the current round.
+template <class T>
+struct Work {
+  const Product* product;
+  GemmSource<T> a, b;
+  int64_t rows, cols, depth;  // of the whole product
+  int64_t padded_cols;
+  int64_t begin = 0, end = 0;  // terms of this round
+  T* packed = nullptr;         // panels of B, one part of kGemmDepth after the other
+  const T* bias = nullptr;
+  std::vector<T> strided_bias = {};  // a copy, if it does not lie side by side
+};
+
+struct PackTask {
+  int64_t work, k, col, cols;
+};
+struct Block {
+  int64_t work, row, rows, col, cols;
+};
+
+template <class T>
+class Run {
+ public:
+  explicit Run(std::span<const Product> products) : kernels_(gemm_half<T>()) {
+    work_.reserve(products.size());
+    int64_t padded = 0;
+    for (const Product& p : products) padded += round_up(p.c.shape[1], kernels_.tile_cols);
+    // A round's share of the memory is the same for every product.
+    const int64_t depth =
+        std::max(kPackedElements / std::max<int64_t>(padded, 1) / kGemmDepth, int64_t{1}) *
+        kGemmDepth;
+    for (const Product& p : products) {
+      if (p.c.numel() == 0) continue;
+      work_.push_back({.product = &p,
+                       .a = source_of<T>(p.a, 0),
+                       .b = source_of<T>(p.b, 1),
+                       .rows = p.c.shape[0],
+                       .cols = p.c.shape[1],
+                       .depth = p.a.shape[1],
+                       .padded_cols = round_up(p.c.shape[1], kernels_.tile_cols)});
+      lay_bias(work_.back());
+      longest_ = std::max(longest_, p.a.shape[1]);
+    }
+    if (work_.empty()) return;
+    cut_blocks();
+    int64_t begin = 0;
+    do {  // once for sums of no terms too
+      round(begin, depth);
+      begin += depth;
+    } while (begin < longest_);
+  }
+
+ private:
+  static void lay_bias(Work<T>& w) {
+    const ConstView& bias = w.product->bias;
+    if (!bias) return;
+    w.bias = bias.as<T>();
+    if (w.cols == 1 || bias.strides[0] == 1) return;
+    for (int64_t j = 0; j < w.cols; ++j) w.strided_bias.push_back(w.bias[j * bias.strides[0]]);
+    w.bias = w.strided_bias.data();
+  }
+
+  /// Rows in blocks, and columns too where there are few: results do not depend on the cut.
+  void cut_blocks() {
+    const int64_t step = kernels_.tile_rows;
+    const int64_t most = std::max(kBlockRows / step, int64_t{1}) * step;
+    const auto rows_of_block = [&](const Work<T>& w) {
+      return round_up(pieces_of(w.rows, pieces_of(w.rows, most)), step);
+    };
+    int64_t row_blocks = 0;
+    for (const Work<T>& w : work_) row_blocks += pieces_of(w.rows, rows_of_block(w));
+    const int64_t wanted = 4 * thread_count();
+    const int64_t col_pieces = std::max<int64_t>(wanted / std::max<int64_t>(row_blocks, 1), 1);
+    for (size_t i = 0; i < work_.size(); ++i) {
+      const Work<T>& w = work_[i];
+      const int64_t rows = rows_of_block(w);
+      const int64_t pieces = std::max(pieces_of(w.cols, kBlockCols),
+                                      std::min(col_pieces, pieces_of(w.cols, kLeastCols)));
+      const int64_t cols = round_up(pieces_of(w.cols, pieces), kernels_.tile_cols);
+      for (int64_t row = 0; row < w.rows; row += rows) {
+        for (int64_t col = 0; col < w.cols; col += cols) {
+          blocks_.push_back({static_cast<int64_t>(i), row, std::min(rows, w.rows - row), col,
+                             std::min(cols, w.cols - col)});
+        }
+      }
+    }
+  }
+
+  void round(int64_t begin, int64_t depth) {
+    int64_t elements = 0;
+    for (Work<T>& w : work_) {
+      w.begin = std::min(begin, w.depth);
+      w.end = std::min(begin + depth, w.depth);
+      elements += (w.end - w.begin) * w.padded_cols;
+    }
+    const Scratch packed = Scratch::of<T>(elements);
+    T* at = packed.as<T>();
+    tasks_.clear();
+    for (size_t i = 0; i < work_.size(); ++i) {
+      Work<T>& w = work_[i];
+      w.packed = at;
+      at += (w.end - w.begin) * w.padded_cols;
+      constexpr int64_t kCols = 128;  // 128 x 256 elements take some 20 us
+      for (int64_t k = w.begin; k < w.end; k += kGemmDepth) {
+        for (int64_t col = 0; col < w.cols; col += kCols) {
+          tasks_.push_back({static_cast<int64_t>(i), k, col, std::min(kCols, w.cols - col)});
+        }
+      }
+    }
+    const auto pack = [&](int64_t i) { pack_b(tasks_[static_cast<size_t>(i)]); };
+    const int64_t count = static_cast<int64_t>(tasks_.size());
+    if (elements < kSerialPack) {
+      for (int64_t i = 0; i < count; ++i) pack(i);
+    } else {
+      parallel_for(count, pack);
+    }
+    parallel_for(static_cast<int64_t>(blocks_.size()),
+                 [&](int64_t i) { multiply(blocks_[static_cast<size_t>(i)]); });
+  }
+
+  static int64_t depth_at(const Work<T>& w, int64_t k) { return std::min(kGemmDepth, w.end - k); }
+  T* panels(const Work<T>& w, int64_t k, int64_t col) const {
+    return w.packed + (k - w.begin) * w.padded_cols + col * depth_at(w, k);
+  }
+
+  void pack_b(const PackTask& t) const {
+    const Work<T>& w = work_[static_cast<size_t>(t.work)];
+    GemmSource<T> from = w.b;
+    from.from += t.col * from.line_step + t.k * from.k_step;
+    kernels_.pack_b(from, t.cols, depth_at(w, t.k), panels(w, t.k, t.col));
+  }
+
+  void multiply(const Block& block) const {
+    const Work<T>& w = work_[static_cast<size_t>(block.work)];
+    if (w.begin == w.end && w.begin > 0) return;  // done in earlier rounds
+    const Product& p = *w.product;
+    const bool direct = w.a.k_step == 1;
+    const Scratch a_panels =
+        Scratch::of<T>(direct ? 0 : round_up(block.rows, kernels_.tile_rows) * kGemmDepth);
+    const int64_t c_row = p.c.shape[0] == 1 ? p.c.shape[1] : p.c.strides[0];
+    int64_t k = w.begin;
+    do {
+      GemmSource<T> a = w.a;
+      a.from += block.row * a.line_step + k * a.k_step;
+      GemmBlock<T> part{.rows = block.rows,
+                        .cols = block.cols,
+                        .depth = depth_at(w, k),
+                        .a = a.from,
+                        .a_row = a.line_step,
+                        .b = panels(w, k, block.col),
+                        .c = p.c.as<T>() + block.row * c_row + block.col,
+                        .c_row = c_row,
+                        .bias = nullptr,
+                        .accumulate = p.accumulate || k > 0};
+      if (!direct) {
+        kernels_.pack_a(a, block.rows, part.depth, a_panels.as<T>());
+        part.a = a_panels.as<T>();
+        part.a_row = 0;
+      }
+      if (k == 0 && w.bias) part.bias = w.bias + block.col;
+      kernels_.multiply(part);
+      k += kGemmDepth;
+    } while (k < w.end);
+  }
+
+  const GemmHalf<T>& kernels_;
+  int64_t longest_ = 0;
+  std::vector<Work<T>> work_;
+  std::vector<Block> blocks_;
+  std::vector<PackTask> tasks_;
+};
+
+}  // namespace
+
+void packed_products(std::span<const Product> products) {
+  if (products.empty()) return;
+  if (products[0].c.dtype == DType::f64) {
+    Run<double> run(products);
+  } else {
+    Run<float> run(products);
+  }
+}
+
+}  // namespace tessera
