@@ -27,6 +27,9 @@ std::string cpu_description();
 /// if there is no such name.
 void set_products(std::string_view name);
 
+/// Does a row of a product on the CPU depend on its inputs alone, to the bit?
+bool cpu_products_are_row_exact();
+
 /// One line: who computes dense products, on which kernels, and the remedy if they are slow ones.
 std::string products_description();
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "beit3/data/prefetcher.h"
+#include "beit3/pretrain/code_memory.h"
 #include "beit3/pretrain/objective.h"
 #include "nn/optim/adamw.h"
 
@@ -56,7 +57,7 @@ class PretrainTrainer {
   std::string parameter_hash() const;
 
  private:
-  std::vector<int64_t> codes_of(const PretrainBatch& batch) const;
+  std::vector<int64_t> codes_of(const PretrainBatch& batch);
   void prepare_code_weights();
   void start_prefetch();
 
@@ -69,6 +70,7 @@ class PretrainTrainer {
   std::unique_ptr<nn::AdamW> optimizer_;
   std::unique_ptr<PretrainModel> averaged_;
   std::vector<float> code_weight_;
+  CodeMemory code_memory_;
   int64_t step_ = 0;
   /// From the first step on, so that a run that is about to load prepares no batches in vain.
   std::unique_ptr<Prefetcher<PretrainBatch>> prefetch_;  // last: its threads use the above
