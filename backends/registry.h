@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "backends/cpu/roof.h"
 #include "tensor/base/backend.h"
 
 namespace tessera {

@@ -15,8 +15,8 @@
 
 #include "autograd/autograd.h"
 #include "backends/registry.h"
-#include "beit3/data/masking.h"
 #include "beit3/model/init.h"
+#include "beit3/pretrain/made_up_batch.h"
 #include "beit3/pretrain/objective.h"
 #include "nn/optim/adamw.h"
 #include "tensor/base/parallel.h"
@@ -25,52 +25,6 @@ using namespace tessera;
 using namespace tessera::beit3;
 
 namespace {
-
-/// The batch that compare_torch.py makes too: lengths and mask counts are functions of the index.
-PretrainBatch made_up(const ModelConfig& c, int64_t images, int64_t texts, int64_t pairs) {
-  PretrainBatch b;
-  RandomStream random(RandomKey{7});
-  std::vector<int64_t> pair_lengths, text_lengths, masked_words;
-  auto add_text = [&](int64_t i, double ratio, std::vector<int64_t>& lengths, int64_t& count) {
-    const int64_t length = 8 + i * 56 / std::max<int64_t>(texts + pairs - 1, 1);  // ragged, 8 … 64
-    for (int64_t j : text_mask(
-             [&] {
-               std::vector<int64_t> all;
-               for (int64_t k = 1; k + 1 < length; ++k) all.push_back(k);
-               return all;
-             }(),
-             ratio, RandomKey{9}.fold(static_cast<uint64_t>(i)))) {
-      masked_words.push_back(static_cast<int64_t>(b.ids.size()) + j);
-      b.word_labels.push_back(4 + random.integer(c.text_rows - 5));
-      ++count;
-    }
-    for (int64_t j = 0; j < length; ++j) b.ids.push_back(4 + random.integer(c.text_rows - 5));
-    lengths.push_back(length);
-  };
-  for (int64_t i = 0; i < pairs; ++i) add_text(i, 0.5, pair_lengths, b.pair_words);
-  for (int64_t i = 0; i < texts; ++i) add_text(pairs + i, 0.15, text_lengths, b.text_words);
-  b.layout = PackedLayout(images, pair_lengths, text_lengths, c.image_rows());
-  const int64_t n = c.patches();
-  for (int64_t i = 0; i < images + pairs; ++i) {
-    const auto mask = block_mask({.rows = c.grid(),
-                                  .columns = c.grid(),
-                                  .masked = mask_count(n, 0.4),
-                                  .min_block = 1,
-                                  .max_block = 6},
-                                 RandomKey{5}.fold(static_cast<uint64_t>(i)));
-    b.masked.insert(b.masked.end(), mask.begin(), mask.end());
-    for (int64_t p = 0; p < n; ++p) {
-      if (!mask[static_cast<size_t>(p)]) continue;
-      b.patch_index.push_back(i * n + p);
-      b.keep.push_back(i * (n + 1) + 1 + p);
-      ++(i < images ? b.image_patches : b.pair_patches);
-    }
-  }
-  for (int64_t row : masked_words) b.keep.push_back(b.layout.vision_rows() + row);
-  b.pixels.resize(static_cast<size_t>((images + pairs) * 3 * c.image_size * c.image_size));
-  for (float& v : b.pixels) v = static_cast<float>(random.uniform(-1, 1));
-  return b;
-}
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -121,13 +75,14 @@ int main(int argc, char** argv) {
   initialise(model, RandomKey{1});
   std::vector<double> seconds;
   if (step) {
-    const PretrainBatch batch = made_up(config, number(argv[3]), number(argv[4]), number(argv[5]));
-    std::vector<int64_t> codes(batch.masked.size());
-    RandomStream random(RandomKey{3});
-    for (int64_t& c : codes) c = random.integer(config.codes);
+    // The sizes of compare_torch.py's batch: lengths and mask counts are functions of the index.
+    const PretrainBatch batch = made_up_batch(
+        config, {.images = number(argv[3]), .texts = number(argv[4]), .pairs = number(argv[5])});
+    const std::vector<int64_t> codes = made_up_codes(config, batch);
     const PartSizes whole{batch.image_patches, batch.pair_patches, batch.pair_words,
                           batch.text_words};
-    nn::AdamW optimizer(model.named_parameters(), {.lr = 1e-3});
+    nn::AdamW optimizer(model.named_parameters(),
+                        {.lr = 1e-3, .missing_grad = nn::MissingGrad::skip});
     for (int64_t i = 0; i < number(argv[8]) + 2; ++i) {
       const auto start = std::chrono::steady_clock::now();
       const ObjectiveResult result =
@@ -139,7 +94,8 @@ int main(int argc, char** argv) {
     }
   } else {
     const NoGrad silent;
-    const PretrainBatch batch = made_up(config, number(argv[3]), 0, 0);
+    const PretrainBatch batch =
+        made_up_batch(config, {.images = number(argv[3]), .texts = 0, .pairs = 0});
     PackedInput input = packed_input(batch, config);
     input.masked = Tensor();
     for (int64_t i = 0; i < number(argv[4]) + 2; ++i) {

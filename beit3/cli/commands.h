@@ -16,6 +16,7 @@ Command inspect_command();
 Command gradcheck_command();
 Command parity_command();
 Command config_command();
+Command bench_command();
 Command doctor_command();
 
 /// All of the above, and `help`.

@@ -54,8 +54,8 @@ Command program() {
       .notes = kStart,
       .children = {data_command(), tok_command(), vq_command(), pretrain_command(),
                    resume_command(), eval_command(), fill_command(), inspect_command(),
-                   gradcheck_command(), parity_command(), config_command(), doctor_command(),
-                   help_command()},
+                   gradcheck_command(), parity_command(), config_command(), bench_command(),
+                   doctor_command(), help_command()},
       .run = [] {
         print(help_text(program(), {}));
         return kDone;

@@ -16,7 +16,7 @@ LAYERS = {
     "backends/cpu": ["tensor/base", "backends/cpu/isa"],
     "backends/cpu/isa": ["tensor/base/scalar_math.h", "tensor/base/segment.h"],
     "backends": ["tensor/base", "backends/cpu/cpu_backend.h", "backends/cpu/cpu_features.h",
-                 "backends/cpu/gemm.h"],
+                 "backends/cpu/gemm.h", "backends/cpu/roof.h"],
     "autograd": ["tensor"],
     "nn": ["autograd", "tensor"],
     **{

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/cli/program.h"
 
@@ -26,11 +27,11 @@ void expect_error(const Outcome& outcome, int code, const std::string& part) {
 TEST(Help, ExplainsEveryCommand) {
   const std::string root = run_beit3("help").out;
   for (const std::string command :
-       {"data",      "data synth", "data check", "data show",   "tok",
-        "tok train", "tok encode", "tok decode", "tok info",    "vq",
-        "vq train",  "vq encode",  "vq recon",   "vq usage",    "pretrain",
-        "resume",    "eval",       "fill",       "inspect",     "gradcheck",
-        "parity",    "parity run", "config",     "config show", "doctor"}) {
+       {"data",       "data synth", "data check", "data show",  "tok",      "tok train",
+        "tok encode", "tok decode", "tok info",   "vq",         "vq train", "vq encode",
+        "vq recon",   "vq usage",   "pretrain",   "resume",     "eval",     "fill",
+        "inspect",    "gradcheck",  "parity",     "parity run", "config",   "config show",
+        "bench",      "doctor"}) {
     const Outcome by_word = run_beit3("help " + command);
     EXPECT_EQ(by_word.code, 0) << command;
     EXPECT_THAT(by_word.out, HasSubstr("usage: beit3 " + command)) << command;
@@ -145,6 +146,28 @@ TEST(Gradcheck, PassesForEveryOp) {
   const Outcome outcome = run_beit3("gradcheck --order 1");
   EXPECT_EQ(outcome.code, 0) << outcome.out;
   EXPECT_THAT(outcome.out, HasSubstr(" right, 0 wrong\n"));
+}
+
+TEST(Bench, TimesEveryKindOfWork) {
+  for (const std::string what : {"step", "gemm", "attention", "ops"}) {
+    const Outcome out =
+        run_beit3("bench " + what + " --batch 1,1,1 --words 20 --codes 8 --seconds 0.001 --json");
+    ASSERT_EQ(out.code, 0) << out.err;
+    const nlohmann::json said = nlohmann::json::parse(out.out);
+    EXPECT_GT(said.at("roof").at("flops").get<double>(), 0);
+    ASSERT_FALSE(said.at("works").empty()) << what;
+    for (const auto& work : said.at("works")) {
+      EXPECT_GT(work.at("least_s").get<double>(), 0) << work.dump();
+      EXPECT_LE(work.at("least_s"), work.at("median_s")) << work.dump();
+      EXPECT_GT(work.at("flops").get<double>() + work.at("bytes").get<double>(), 0) << work.dump();
+    }
+  }
+  EXPECT_THAT(run_beit3("bench ops --batch 1,0,0 --words 20 --codes 8 --seconds 0.001").out,
+              HasSubstr("of copy"));
+  expect_error(run_beit3("bench gem"), 2, "did you mean \"gemm\"?");
+  expect_error(run_beit3("bench --batch 1,2"), 2, "16,16,16");
+  expect_error(run_beit3("bench --batch 0,0,0"), 2, "not all 0");
+  expect_error(run_beit3("bench --gemm fast"), 2, "auto, openblas or packed");
 }
 
 TEST(Inspect, RefusesWhatIsNoModel) {
