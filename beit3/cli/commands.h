@@ -15,6 +15,7 @@ Command fill_command();
 Command inspect_command();
 Command gradcheck_command();
 Command parity_command();
+Command verify_command();
 Command config_command();
 Command bench_command();
 Command doctor_command();

@@ -23,7 +23,7 @@ constexpr const char* kStart =
 
 constexpr const char* kExitCodes =
     "   0  done\n"
-    "   1  a check was carried out and failed (data check, gradcheck, parity)\n"
+    "   1  a check was carried out and failed (data check, gradcheck, parity, verify)\n"
     "   2  the command line or a configuration value makes no sense\n"
     "   3  a file cannot be read or written, or holds something malformed; no memory\n"
     "   8  an image tokenizer collapsed: it uses only a few of its codes\n"
@@ -54,8 +54,8 @@ Command program() {
       .notes = kStart,
       .children = {data_command(), tok_command(), vq_command(), pretrain_command(),
                    resume_command(), eval_command(), fill_command(), inspect_command(),
-                   gradcheck_command(), parity_command(), config_command(), bench_command(),
-                   doctor_command(), help_command()},
+                   gradcheck_command(), parity_command(), verify_command(), config_command(),
+                   bench_command(), doctor_command(), help_command()},
       .run = [] {
         print(help_text(program(), {}));
         return kDone;

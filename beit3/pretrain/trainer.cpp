@@ -180,7 +180,11 @@ void PretrainTrainer::prepare_code_weights() {
   // Frequencies are those of the first batches: a function of recipe and data, as all else.
   std::vector<int64_t> counts(static_cast<size_t>(recipe_.model.codes), 0);
   for (int64_t step = 0; step < 32; ++step) {
-    for (int64_t code : codes_of(make_batch(*data_, step))) ++counts[static_cast<size_t>(code)];
+    for (int64_t piece = 0; piece < recipe_.accumulate; ++piece) {
+      for (int64_t code : codes_of(make_batch(*data_, step, piece))) {
+        ++counts[static_cast<size_t>(code)];
+      }
+    }
   }
   code_weight_ = code_weights(counts, recipe_.code_power);
 }
