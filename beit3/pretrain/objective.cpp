@@ -13,23 +13,28 @@ namespace tessera::beit3 {
 namespace {
 
 /// Adds rows [begin, end) of a head's answers to a part.
-void tally(PartResult& part, const std::vector<float>& loss, const std::vector<int64_t>& best,
+void tally(PartResult& part, const std::vector<double>& loss, const std::vector<int64_t>& best,
            const std::vector<int64_t>& labels, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const size_t k = static_cast<size_t>(i);
     ++part.count;
     part.correct += best[k] == labels[k];
-    part.loss_sum += static_cast<double>(loss[k]);
+    part.loss_sum += loss[k];
   }
 }
 
-/// Factor of each row so that the two halves of a head's rows each count as their mean.
-std::vector<float> row_factors(int64_t first, int64_t second, int64_t whole_first,
-                               int64_t whole_second) {
-  std::vector<float> factors(static_cast<size_t>(first + second));
-  for (int64_t i = 0; i < first + second; ++i) {
-    factors[static_cast<size_t>(i)] =
-        1.0f / static_cast<float>(i < first ? whole_first : whole_second);
+/// Rows of a part here, its size in the whole batch, and its weight.
+struct Share {
+  int64_t rows, whole;
+  double weight;
+};
+
+/// Factor of each row so that the two parts of a head's rows each count as their weighted mean.
+std::vector<double> row_factors(const Share& first, const Share& second) {
+  std::vector<double> factors;
+  for (const Share& part : {first, second}) {
+    factors.insert(factors.end(), static_cast<size_t>(part.rows),
+                   part.weight / static_cast<double>(part.whole));
   }
   return factors;
 }
@@ -45,7 +50,7 @@ void PartResult::add(const PartResult& other) {
 ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
                                       const PartSizes& whole, std::span<const int64_t> codes,
                                       std::span<const float> code_weight, const Pass& pass,
-                                      DType dtype) {
+                                      DType dtype, const PartWeights& weights) {
   ObjectiveResult result;
   PackedInput input = packed_input(batch, model.config());
   if (input.images.defined()) input.images = input.images.to(dtype);
@@ -54,14 +59,14 @@ ObjectiveResult masked_data_modelling(const PretrainModel& model, const Pretrain
   const int64_t words = batch.pair_words + batch.text_words;
 
   auto head = [&](int64_t begin, int64_t end, const Tensor& weight, const Tensor& bias,
-                  const std::vector<int64_t>& labels, std::vector<float> factors,
+                  const std::vector<int64_t>& labels, const std::vector<double>& factors,
                   std::vector<int64_t>& best, PartResult& first, PartResult& second,
                   int64_t first_count) {
     const int64_t n = end - begin;
     const Tensor rows = n == out.size(0) ? out : slice(out, 0, begin, end);
     const RowLosses losses = linear_cross_entropy_rows(rows, weight, bias, from_data(labels, {n}));
     best = losses.best.to_vector<int64_t>();
-    const std::vector<float> values = losses.loss.to_vector<float>();
+    const std::vector<double> values = losses.loss.to_vector<double>();
     tally(first, values, best, labels, 0, first_count);
     tally(second, values, best, labels, first_count, n);
     const Tensor part = sum(losses.loss * from_data(factors, {n}).to(losses.loss.dtype()));
@@ -71,19 +76,21 @@ ObjectiveResult masked_data_modelling(const PretrainModel& model, const Pretrain
   if (patches > 0) {
     std::vector<int64_t> labels;
     for (int64_t at : batch.patch_index) labels.push_back(codes[static_cast<size_t>(at)]);
-    std::vector<float> factors = row_factors(batch.image_patches, batch.pair_patches,
-                                             whole.image_patches, whole.pair_patches);
+    std::vector<double> factors =
+        row_factors({batch.image_patches, whole.image_patches, weights.image},
+                    {batch.pair_patches, whole.pair_patches, weights.pair_image});
     if (!code_weight.empty()) {
       for (size_t i = 0; i < labels.size(); ++i) {
-        factors[i] *= code_weight[static_cast<size_t>(labels[i])];
+        factors[i] *= static_cast<double>(code_weight[static_cast<size_t>(labels[i])]);
       }
     }
-    head(0, patches, model.mim_weight, model.mim_bias, labels, std::move(factors),
-         result.best_codes, result.image, result.pair_image, batch.image_patches);
+    head(0, patches, model.mim_weight, model.mim_bias, labels, factors, result.best_codes,
+         result.image, result.pair_image, batch.image_patches);
   }
   if (words > 0) {
     head(patches, patches + words, model.mlm_weight, model.mlm_bias, batch.word_labels,
-         row_factors(batch.pair_words, batch.text_words, whole.pair_words, whole.text_words),
+         row_factors({batch.pair_words, whole.pair_words, weights.pair_text},
+                     {batch.text_words, whole.text_words, weights.text}),
          result.best_ids, result.pair_text, result.text, batch.pair_words);
   }
   check<ShapeError>(result.loss.defined(),

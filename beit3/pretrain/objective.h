@@ -26,9 +26,16 @@ struct PartSizes {
   int64_t image_patches = 0, pair_patches = 0, pair_words = 0, text_words = 0;
 };
 
+/// How much each part's mean counts in the sum.
+struct PartWeights {
+  double image = 1, text = 1, pair_text = 1, pair_image = 1;
+};
+
 /// Masked data modelling on images, texts and pairs in one pass:
 ///
 ///   L = mean_images w(c) CE(c) + mean_texts CE + mean_pair_words CE + mean_pair_patches w(c) CE(c)
+///
+/// each of the four with its factor of `weights`.
 ///
 /// codes        (image count * N) the image tokenizer's code of every patch
 /// code_weight  (codes) factor w of each code, mean 1 over patches; empty: 1
@@ -36,7 +43,7 @@ struct PartSizes {
 ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
                                       const PartSizes& whole, std::span<const int64_t> codes,
                                       std::span<const float> code_weight, const Pass& pass,
-                                      DType dtype);
+                                      DType dtype, const PartWeights& weights = {});
 
 /// w(c) = f(c)^-power / sum_c f(c)^(1 - power), from counts; codes never seen count as seen once.
 std::vector<float> code_weights(std::span<const int64_t> counts, double power);

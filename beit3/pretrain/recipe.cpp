@@ -169,6 +169,10 @@ void visit_fields(PretrainRecipe& r, RecipeVisitor& v) {
   v("mask.pair_image", r.pair_image_mask, "share of patches hidden in pairs");
   v("mask.min_block", r.min_block, "smallest masked block, patches");
   v("mask.max_block", r.max_block, "largest masked block, patches; 0: no limit");
+  v("loss.image", r.image_weight, "how much patches of pictures alone count");
+  v("loss.text", r.text_weight, "how much words of texts alone count");
+  v("loss.pair_text", r.pair_text_weight, "how much words of pairs count");
+  v("loss.pair_image", r.pair_image_weight, "how much patches of pairs count");
   v("loss.code_power", r.code_power, "a code of frequency f weighs f^-power");
   v("optim.lr", r.lr, "peak learning rate");
   v("optim.min_lr_share", r.min_lr_share, "share of it at the end of the cosine");
@@ -207,6 +211,13 @@ void validate(const PretrainRecipe& r) {
   share("mask.text", r.text_mask);
   share("mask.pair_text", r.pair_text_mask);
   share("mask.pair_image", r.pair_image_mask);
+  for (const auto& [name, weight] : {std::pair("loss.image", r.image_weight),
+                                     {"loss.text", r.text_weight},
+                                     {"loss.pair_text", r.pair_text_weight},
+                                     {"loss.pair_image", r.pair_image_weight}}) {
+    check<ValueError>(weight >= 0 && weight <= 1e6, "{} is {}; expected 0 … 1,000,000", name,
+                      weight);
+  }
   at_least("mask.min_block", r.min_block, 1);
   at_least("mask.max_block", r.max_block, 0);
   check<ValueError>(r.lr > 0, "optim.lr is {}; it must be positive", r.lr);

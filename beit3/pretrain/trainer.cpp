@@ -212,7 +212,11 @@ StepReport PretrainTrainer::run_step() {
     pass.samples = batch.samples;
     const std::vector<int64_t> codes = codes_of(batch);
     const ObjectiveResult result =
-        masked_data_modelling(model_, batch, whole, codes, code_weight_, pass, dtype);
+        masked_data_modelling(model_, batch, whole, codes, code_weight_, pass, dtype,
+                              {.image = recipe_.image_weight,
+                               .text = recipe_.text_weight,
+                               .pair_text = recipe_.pair_text_weight,
+                               .pair_image = recipe_.pair_image_weight});
     report.loss += result.loss.item<double>();
     report.image.add(result.image);
     report.text.add(result.text);

@@ -43,6 +43,9 @@ TEST(Recipe, NamesWhatIsOutOfRange) {
   r.image_mask = 1.5;
   EXPECT_ERROR(validate(r), ValueError, "mask.image is 1.5; expected 0 … 1");
   r = {};
+  r.pair_text_weight = -1;
+  EXPECT_ERROR(validate(r), ValueError, "loss.pair_text is -1; expected 0 … 1,000,000");
+  r = {};
   r.images = r.texts = r.pairs = 0;
   EXPECT_THROW(validate(r), ValueError);
   EXPECT_ERROR(
