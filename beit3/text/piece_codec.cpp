@@ -27,10 +27,6 @@ int byte_of_piece(std::string_view text) {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-bool is_reserved(PieceType type) {
-  return type == PieceType::kUnknown || type == PieceType::kControl || type == PieceType::kByte;
-}
-
 std::vector<std::string> user_symbols(const SentencePieceModel& model) {
   std::vector<std::string> symbols;
   for (const Piece& piece : model.pieces) {
@@ -195,10 +191,8 @@ void PieceCodec::segment(std::string_view normalized, std::vector<Segment>& out)
 }
 
 template <class Emit>
-void PieceCodec::for_each_token(std::string_view normalized, Emit&& emit) const {
-  std::vector<Segment> segments;
-  segments.reserve(normalized.size() / 2 + 1);
-  segment(normalized, segments);
+void PieceCodec::for_each_token(std::string_view normalized, std::span<const Segment> segments,
+                                Emit&& emit) const {
   bool previous_unknown = false;
   for (const Segment& s : segments) {
     const bool unknown = s.id == unknown_id_;
@@ -219,18 +213,29 @@ void PieceCodec::for_each_token(std::string_view normalized, Emit&& emit) const 
 
 std::vector<int32_t> PieceCodec::encode(std::string_view text) const {
   const std::string normalized = normalizer_.normalize_text(text);
+  std::vector<Segment> segments;
+  segment(normalized, segments);
   std::vector<int32_t> ids;
-  ids.reserve(normalized.size() / 3 + 1);
-  for_each_token(normalized, [&](std::string_view, int32_t id, uint32_t, uint32_t, bool joins) {
-    if (!joins) ids.push_back(id);
-  });
+  ids.reserve(segments.size());
+  for_each_token(normalized, segments,
+                 [&](std::string_view, int32_t id, uint32_t, uint32_t, bool joins) {
+                   if (!joins) ids.push_back(id);
+                 });
   return ids;
 }
 
 std::vector<PieceToken> PieceCodec::encode_tokens(std::string_view text) const {
   const NormalizedText normalized = normalizer_.normalize(text);
+  std::vector<Segment> segments;
+  segment(normalized.text, segments);
+  return tokens_of(normalized, segments);
+}
+
+std::vector<PieceToken> PieceCodec::tokens_of(const NormalizedText& normalized,
+                                              std::span<const Segment> segments) const {
   std::vector<PieceToken> tokens;
-  for_each_token(normalized.text,
+  tokens.reserve(segments.size());
+  for_each_token(normalized.text, segments,
                  [&](std::string_view piece, int32_t id, uint32_t begin, uint32_t end, bool joins) {
                    const int64_t from = normalized.origin[begin], to = normalized.origin[end];
                    if (joins) {

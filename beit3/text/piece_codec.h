@@ -47,6 +47,14 @@ class PieceCodec {
   /// The same with texts and positions.
   std::vector<PieceToken> encode_tokens(std::string_view text) const;
 
+  /// The tokens of a text that was cut into these segments, by `segment` or otherwise: runs of
+  /// unknown text become one, or bytes. `text` is what `normalizer()` made, with the way back.
+  std::vector<PieceToken> tokens_of(const NormalizedText& text,
+                                    std::span<const Segment> segments) const;
+
+  /// Appends the segments that `encode` cuts a normalised text into.
+  void segment(std::string_view normalized, std::vector<Segment>& out) const;
+
   /// The text of a sequence of ids. Throws IndexError for an id that is not a piece.
   std::string decode(std::span<const int32_t> ids) const;
 
@@ -72,16 +80,20 @@ class PieceCodec {
   const SentencePieceModel& model() const { return model_; }
   const Normalizer& normalizer() const { return normalizer_; }
 
+  /// What cuts the text: one of these, or none for a model of words.
+  const UnigramSegmenter* unigram() const { return unigram_.get(); }
+  const BpeSegmenter* bpe() const { return bpe_.get(); }
+
  private:
   void index_pieces();
   void run_self_test() const;
-  void segment(std::string_view normalized, std::vector<Segment>& out) const;
   int32_t special_id(std::string_view text, std::string_view fallback, bool unknown) const;
 
   /// Calls emit(text, id, begin, end, joins_previous) for every token, positions in normalised
   /// bytes; byte-fallback tokens but the last of a character run are empty.
   template <class Emit>
-  void for_each_token(std::string_view normalized, Emit&& emit) const;
+  void for_each_token(std::string_view normalized, std::span<const Segment> segments,
+                      Emit&& emit) const;
 
   SentencePieceModel model_;
   std::string name_;

@@ -18,6 +18,11 @@ enum class PieceType : int32_t {
   kByte = 6,         ///< <0xHH>: one byte of text that no piece covers
 };
 
+/// True for pieces that stand for something other than their text, and so never match any.
+inline bool is_reserved(PieceType type) {
+  return type == PieceType::kUnknown || type == PieceType::kControl || type == PieceType::kByte;
+}
+
 /// How the pieces are put together. Values are those of the file format.
 enum class PieceModelType : int32_t { kUnigram = 1, kBpe = 2, kWord = 3, kChar = 4 };
 

@@ -167,6 +167,10 @@ std::vector<std::pair<char32_t, int64_t>> find_alphabet(const std::vector<Weight
     covered += entry.count;
     if (entry.c != U'\t') alphabet.emplace_back(entry.c, entry.count);
   }
+  // Required characters were only first in being chosen.
+  std::sort(alphabet.begin(), alphabet.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
   return alphabet;
 }
 

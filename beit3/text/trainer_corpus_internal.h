@@ -30,7 +30,7 @@ struct TrainingCorpus {
 };
 
 /// Checks the options, normalises the lines, and replaces what cannot be part of a piece.
-/// Throws ValueError as `train_unigram`.
+/// Throws ValueError as `train_unigram` and `train_bpe`.
 TrainingCorpus prepare_corpus(std::span<const std::string> lines, const TrainerOptions& options);
 
 /// The distinct words of the sentences, most frequent first, then by bytes; the sentences

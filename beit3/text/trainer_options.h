@@ -20,7 +20,8 @@ struct TrainerOptions {
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
 
-  /// Pruning losses as SentencePiece computed them up to 0.1.98, to reproduce old vocabularies.
+  /// Pruning losses (Unigram) and pair frequencies (BPE) as SentencePiece computed them up to
+  /// 0.1.98, to reproduce old vocabularies.
   bool legacy_rules = false;
 
   /// Also makes every word that occurs at least twice a candidate. SentencePiece's candidates are
@@ -35,10 +36,11 @@ struct TrainerOptions {
 
 /// Where a training run is.
 struct TrainingProgress {
-  std::string_view stage;         ///< "normalise", "seeds", "estimate", "prune" or "finish"
+  std::string_view stage;         ///< "normalise", "seeds", "estimate", "prune" or "finish" for
+                                  ///< Unigram; "normalise", "count", "merge" or "finish" for BPE
   int64_t round = 0;              ///< of estimation and pruning, from 1
-  int64_t pieces = 0;             ///< candidates left
-  int64_t target = 0;             ///< candidates at which pruning stops
+  int64_t pieces = 0;             ///< candidates left (Unigram) or merges made (BPE)
+  int64_t target = 0;             ///< the number of pieces at which that stops
   double bits_per_character = 0;  ///< of the corpus under the current pieces; 0 when not known
 };
 

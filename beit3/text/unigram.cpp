@@ -8,8 +8,6 @@
 namespace tessera::beit3 {
 namespace {
 
-constexpr float kUnknownPenalty = 10.0f;
-
 struct BestPath {
   float score;
   uint32_t start;
@@ -24,11 +22,11 @@ UnigramSegmenter::UnigramSegmenter(const SentencePieceModel& model, int32_t unkn
   float min_score = std::numeric_limits<float>::max();
   // The smallest positive number, not the most negative one: with the usual negative scores a
   // user-defined symbol is worth -0.1 whatever its length.
-  float max_score = std::numeric_limits<float>::min();
+  max_score_ = std::numeric_limits<float>::min();
   for (const Piece& piece : model.pieces) {
     if (piece.type != PieceType::kNormal) continue;
     min_score = std::min(min_score, piece.score);
-    max_score = std::max(max_score, piece.score);
+    max_score_ = std::max(max_score_, piece.score);
   }
   unknown_score_ = min_score - kUnknownPenalty;
   std::vector<ByteTrie::Entry> entries;
@@ -36,8 +34,7 @@ UnigramSegmenter::UnigramSegmenter(const SentencePieceModel& model, int32_t unkn
     const Piece& piece = model.pieces[id];
     scores_[id] = piece.score;
     if (piece.type == PieceType::kUserDefined) {
-      const float bonus = static_cast<float>(piece.text.size()) * max_score;
-      scores_[id] = static_cast<double>(bonus) - 0.1;
+      scores_[id] = user_symbol_score(piece.text.size(), max_score_);
     }
     if (piece.type == PieceType::kNormal || piece.type == PieceType::kUserDefined) {
       entries.push_back({piece.text, static_cast<uint32_t>(id)});

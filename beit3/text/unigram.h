@@ -16,6 +16,14 @@ struct Segment {
   int32_t id;
 };
 
+/// What an unknown character costs more than the worst ordinary piece.
+inline constexpr float kUnknownPenalty = 10.0f;
+
+/// Score of a user-defined symbol of a length, with the best score of the ordinary pieces.
+inline double user_symbol_score(size_t length, float max_score) {
+  return static_cast<double>(static_cast<float>(length) * max_score) - 0.1;
+}
+
 /// Cuts text into the pieces of the most probable segmentation under a unigram language model.
 ///
 ///   argmax over segmentations of sum over pieces of score(piece)
@@ -37,13 +45,20 @@ class UnigramSegmenter {
   /// The score by which `text`, if it is piece `id`, enters a segmentation.
   double score(int32_t id) const { return scores_[static_cast<size_t>(id)]; }
 
+  int32_t unknown_id() const { return unknown_id_; }
   float unknown_score() const { return unknown_score_; }
+
+  /// The best score of the ordinary pieces, as it enters that of a user-defined symbol.
+  float max_score() const { return max_score_; }
+
+  /// The pieces that can match text, with their ids.
+  const ByteTrie& trie() const { return trie_; }
 
  private:
   ByteTrie trie_;
   std::vector<double> scores_;
   int32_t unknown_id_;
-  float unknown_score_;
+  float unknown_score_, max_score_;
 };
 
 }  // namespace tessera::beit3

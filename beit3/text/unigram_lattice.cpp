@@ -1,37 +1,36 @@
-#include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "beit3/text/unigram_lattice_internal.h"
 #include "beit3/text/utf8.h"
 
 namespace tessera::beit3 {
-namespace {
 
-constexpr float kUnknownPenalty = 10.0f;
-
-/// log(exp(x) + exp(y)).
-float log_sum_exp(float x, float y) {
-  constexpr float kNegligible = 50.0f;
-  const float low = std::min(x, y), high = std::max(x, y);
-  if (high > low + kNegligible) return high;
-  const double ratio = std::exp(static_cast<double>(low - high));
-  return static_cast<float>(static_cast<double>(high) + std::log(ratio + 1.0));
-}
-
-}  // namespace
-
-UnigramCandidates::UnigramCandidates(const std::vector<ScoredText>& pieces)
-    : min_score_(std::numeric_limits<float>::max()) {
+UnigramCandidates::UnigramCandidates(const std::vector<ScoredText>& pieces) : trie_(&own_trie_) {
+  float min_score = std::numeric_limits<float>::max();
   std::vector<ByteTrie::Entry> entries;
   entries.reserve(pieces.size());
   for (const ScoredText& piece : pieces) {
     entries.push_back({piece.text, static_cast<uint32_t>(entries.size())});
     scores_.push_back(piece.score);
-    min_score_ = std::min(min_score_, piece.score);
+    min_score = std::min(min_score, piece.score);
   }
-  unknown_score_ = min_score_ - kUnknownPenalty;
-  trie_ = ByteTrie(std::move(entries));
+  unknown_score_ = min_score - kUnknownPenalty;
+  own_trie_ = ByteTrie(std::move(entries));
+}
+
+UnigramCandidates::UnigramCandidates(const SentencePieceModel& model,
+                                     const UnigramSegmenter& segmenter)
+    : trie_(&segmenter.trie()),
+      unknown_id_(static_cast<uint32_t>(segmenter.unknown_id())),
+      unknown_score_(segmenter.unknown_score()) {
+  scores_.reserve(model.pieces.size());
+  for (const Piece& piece : model.pieces) {
+    // A user-defined symbol counts its characters here, its bytes in UnigramSegmenter.
+    const bool symbol = piece.type == PieceType::kUserDefined;
+    scores_.push_back(symbol ? static_cast<float>(user_symbol_score(character_count(piece.text),
+                                                                    segmenter.max_score()))
+                             : piece.score);
+  }
 }
 
 void UnigramLattice::build(std::string_view text, const UnigramCandidates& candidates) {
@@ -55,7 +54,7 @@ void UnigramLattice::build(std::string_view text, const UnigramCandidates& candi
     if (!covered) {
       nodes_.push_back({.begin = i,
                         .end = i + character,
-                        .id = 0,
+                        .id = candidates.unknown_id(),
                         .score = candidates.unknown_score(),
                         .best = 0,
                         .before = kNone,
@@ -143,17 +142,18 @@ void UnigramLattice::best_path(std::vector<uint32_t>& ids) {
   std::reverse(ids.begin(), ids.end());
 }
 
-UnigramLattice::TwoBest UnigramLattice::two_best() {
+std::vector<UnigramLattice::Path> UnigramLattice::best_paths(size_t n) {
   // A hypothesis is a path from some node to the end; `so_far` is its score, `promise` the best
   // score of a whole path through it, known exactly from the forward Viterbi pass.
   struct Hypothesis {
     int32_t node, rest;
     float promise, so_far;
   };
-  constexpr size_t kAgendaLimit = 10000, kAgendaKept = 20;
-  TwoBest result;
-  if (nodes_.empty()) return result;
+  constexpr size_t kAgendaLimit = 10000, kMostKept = 512;
+  const size_t agenda_kept = std::min(kMostKept, 10 * n);
+  if (nodes_.empty()) return {Path{}};
   viterbi();
+  std::vector<Path> paths;
   std::vector<Hypothesis> made;
   std::vector<int32_t> agenda;  // a heap
   const auto less = [&](int32_t a, int32_t b) {
@@ -175,7 +175,6 @@ UnigramLattice::TwoBest UnigramLattice::two_best() {
       i = left.next_same_end;
     }
   };
-  int found = 0;
   extend(size_, kNone, 0.0f);
   while (!agenda.empty()) {
     std::pop_heap(agenda.begin(), agenda.end(), less);
@@ -183,17 +182,18 @@ UnigramLattice::TwoBest UnigramLattice::two_best() {
     agenda.pop_back();
     const Hypothesis h = made[static_cast<size_t>(top)];
     if (h.node == kStart) {
-      std::vector<uint32_t>& ids = found == 0 ? result.best : result.second;
+      Path& path = paths.emplace_back();
+      path.score = h.so_far;
       for (int32_t i = h.rest; i >= 0; i = made[static_cast<size_t>(i)].rest) {
-        ids.push_back(nodes_[static_cast<size_t>(made[static_cast<size_t>(i)].node)].id);
+        path.nodes.push_back(static_cast<uint32_t>(made[static_cast<size_t>(i)].node));
       }
-      if (++found == 2) break;
+      if (paths.size() == n) break;
       continue;
     }
     extend(nodes_[static_cast<size_t>(h.node)].begin, top, h.so_far);
     if (agenda.size() >= kAgendaLimit) {
       std::vector<int32_t> kept;
-      while (kept.size() < kAgendaKept) {
+      while (kept.size() < agenda_kept) {
         std::pop_heap(agenda.begin(), agenda.end(), less);
         kept.push_back(agenda.back());
         agenda.pop_back();
@@ -205,8 +205,7 @@ UnigramLattice::TwoBest UnigramLattice::two_best() {
       }
     }
   }
-  result.has_second = found == 2;
-  return result;
+  return paths;
 }
 
 }  // namespace tessera::beit3

@@ -80,12 +80,14 @@ class UnigramTraining {
       UnigramLattice lattice;
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
         lattice.build(pieces_[i].text, candidates);
-        UnigramLattice::TwoBest paths = lattice.two_best();
-        if (!paths.has_second) continue;  // nothing could replace it
-        if (paths.best.size() >= 2) {
+        const std::vector<UnigramLattice::Path> paths = lattice.best_paths(2);
+        if (paths.size() < 2) continue;  // nothing could replace it
+        if (paths[0].nodes.size() >= 2) {
           keep[i] = 0;  // not even its own text uses it
-        } else {
-          alternative[i] = std::move(paths.second);
+          continue;
+        }
+        for (const uint32_t node : paths[1].nodes) {
+          alternative[i].push_back(lattice.node(node).id);
         }
       }
     });

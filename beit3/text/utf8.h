@@ -33,6 +33,16 @@ inline size_t lead_length(char lead, size_t remaining) {
   return std::min(bytes, remaining);
 }
 
+/// Number of characters by their lead bytes, without looking at the others.
+inline size_t character_count(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); ++count) at += lead_length(text[at], text.size() - at);
+  return count;
+}
+
+/// True for the blanks of the reference implementations, which strip and split texts in Python.
+bool is_whitespace(char32_t c);
+
 /// Appends the UTF-8 form of a code point below 110000 hex.
 void append_utf8(std::string& out, char32_t value);
 

@@ -13,13 +13,6 @@ namespace {
 constexpr std::string_view kSpecialTokens[] = {"<s>", "<pad>", "</s>", "<unk>"};
 constexpr std::string_view kMaskToken = "<mask>";
 
-/// The characters that Python's str.strip removes.
-bool is_whitespace(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
-         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-         c == 0x205F || c == 0x3000;
-}
-
 std::string_view strip_left(std::string_view text) {
   while (!text.empty()) {
     const Utf8Character c = decode_utf8(text);
@@ -75,20 +68,12 @@ XlmrIds::XlmrIds(const PieceCodec& codec) : codec_(&codec) {
   }
 }
 
-void XlmrIds::append_ids(std::string_view text, std::vector<int64_t>& out) const {
-  for (const int32_t id : codec_->encode(text)) {
-    out.push_back(id_of_piece_[static_cast<size_t>(id)]);
-  }
-}
-
-std::vector<int64_t> XlmrIds::encode(std::string_view text, SpecialText mode) const {
-  std::vector<int64_t> ids;
-  if (mode == SpecialText::kPlain) {
-    append_ids(text, ids);
-    return ids;
-  }
+template <class Text, class Special>
+void XlmrIds::for_each_part(std::string_view text, SpecialText mode, Text&& on_text,
+                            Special&& on_special) const {
   size_t part = 0;
-  for (size_t at = text.find('<'); at != std::string_view::npos; at = text.find('<', at)) {
+  size_t at = mode == SpecialText::kPlain ? std::string_view::npos : text.find('<');
+  for (; at != std::string_view::npos; at = text.find('<', at)) {
     const std::string_view rest = text.substr(at);
     int64_t special = rest.starts_with(kMaskToken) ? mask_id() : -1;
     for (int64_t i = 0; i < 4; ++i) {
@@ -98,15 +83,45 @@ std::vector<int64_t> XlmrIds::encode(std::string_view text, SpecialText mode) co
       ++at;
       continue;
     }
-    std::string_view before = text.substr(part, at - part);
-    if (special == mask_id()) before = strip_right(before);
-    append_ids(before, ids);
-    ids.push_back(special);
+    const std::string_view before = text.substr(part, at - part);
+    on_text(special == mask_id() ? strip_right(before) : before);
+    on_special(special);
     at += token(special).size();
     part = at;
   }
-  append_ids(text.substr(part), ids);
+  on_text(text.substr(part));
+}
+
+std::vector<int64_t> XlmrIds::encode(std::string_view text, SpecialText mode) const {
+  std::vector<int64_t> ids;
+  for_each_part(
+      text, mode,
+      [&](std::string_view part) {
+        for (const int32_t id : codec_->encode(part)) {
+          ids.push_back(id_of_piece_[static_cast<size_t>(id)]);
+        }
+      },
+      [&](int64_t special) { ids.push_back(special); });
   return ids;
+}
+
+std::vector<std::string> XlmrIds::tokens(std::string_view text, SpecialText mode) const {
+  std::vector<std::string> tokens;
+  for_each_part(
+      text, mode,
+      [&](std::string_view part) {
+        for (PieceToken& piece : codec_->encode_tokens(part)) {
+          tokens.push_back(std::move(piece.text));
+        }
+      },
+      [&](int64_t special) { tokens.emplace_back(token(special)); });
+  return tokens;
+}
+
+int64_t XlmrIds::id_of_piece(int32_t piece) const {
+  check<IndexError>(piece >= 0 && piece < codec_->piece_count(),
+                    "id_of_piece: piece {} is not in [0, {})", piece, codec_->piece_count());
+  return id_of_piece_[static_cast<size_t>(piece)];
 }
 
 std::string_view XlmrIds::token(int64_t id) const {

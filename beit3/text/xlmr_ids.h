@@ -41,6 +41,13 @@ class XlmrIds {
   /// The content ids of a text, without <s> and </s>.
   std::vector<int64_t> encode(std::string_view text, SpecialText mode = SpecialText::kPlain) const;
 
+  /// The token texts behind `encode`'s ids; unknown text stands as itself.
+  std::vector<std::string> tokens(std::string_view text,
+                                  SpecialText mode = SpecialText::kPlain) const;
+
+  /// The id of piece number `piece` of the model. Throws IndexError if there is none.
+  int64_t id_of_piece(int32_t piece) const;
+
   /// The text of one id. Throws IndexError for an id outside [0, vocab_size).
   std::string_view token(int64_t id) const;
 
@@ -52,7 +59,10 @@ class XlmrIds {
   std::string decode(std::span<const int64_t> ids, IdsToTextOptions options = {}) const;
 
  private:
-  void append_ids(std::string_view text, std::vector<int64_t>& out) const;
+  /// Calls on_text for every part of the text to encode, and on_special for the ids in between.
+  template <class Text, class Special>
+  void for_each_part(std::string_view text, SpecialText mode, Text&& on_text,
+                     Special&& on_special) const;
 
   const PieceCodec* codec_;
   std::vector<int64_t> id_of_piece_;

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "beit3/text/piece_codec.h"
+#include "beit3/text/task_length.h"
+#include "beit3/text/vqa_answer.h"
 #include "tensor/base/error.h"
 
 namespace tessera::beit3 {
@@ -94,6 +96,29 @@ TEST(PackText, CutsAndPads) {
   EXPECT_EQ(pack_text(content, 4).tokens, (std::vector<int64_t>{0, 10, 11, 2}));
   EXPECT_THROW(pack_text({}, 8), ValueError);
   EXPECT_THROW(pack_text(content, 2), ValueError);
+}
+
+TEST(PackText, EveryTaskHasALength) {
+  std::vector<int64_t> content(100);
+  for (int64_t i = 0; i < 100; ++i) content[static_cast<size_t>(i)] = 10 + i;
+  for (const TaskLength& length : task_lengths()) {
+    EXPECT_EQ(task_length(length.task), length.tokens);
+    const PackedText row = pack_text(content, length.tokens);
+    EXPECT_EQ(row.num_tokens, length.tokens);
+    EXPECT_EQ(row.tokens.back(), XlmrIds::kEos) << "cut on the right, with room for </s>";
+    EXPECT_EQ(row.tokens[static_cast<size_t>(length.tokens) - 2], 10 + length.tokens - 3);
+  }
+  EXPECT_EQ(task_length("vqav2"), 64);
+  EXPECT_EQ(task_length("coco_captioning"), 32);
+  EXPECT_THROW(task_length("imagenet"), ValueError);
+}
+
+TEST(VqaAnswer, KeepsTheOdditiesOfItsRules) {
+  EXPECT_EQ(normalize_answer("The  Two Dogs!"), "2 dogs");
+  EXPECT_EQ(normalize_answer(std::string(40, '.') + "5."), "........5");
+  EXPECT_EQ(normalize_answer("1,000 red-hot"), "1000 redhot");  // digits decide about the hyphen
+  EXPECT_EQ(normalize_answer("red-hot"), "red hot");
+  EXPECT_EQ(normalize_answer("\u00C4\u3000B\xFF"), "\u00E4 b\uFFFD");
 }
 
 }  // namespace

@@ -1,8 +1,5 @@
 #include "beit3/text/unigram_trainer.h"
 
-#include <fstream>
-#include <sstream>
-
 #include <gtest/gtest.h>
 
 #include "beit3/text/piece_codec.h"
@@ -11,22 +8,6 @@
 
 namespace tessera::beit3 {
 namespace {
-
-const std::string kFolder = "data/tokenizer";
-
-std::vector<std::string> lines_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(line);
-  return lines;
-}
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream out;
-  out << file.rdbuf();
-  return out.str();
-}
 
 std::vector<std::string> captions() {
   const char* const colours[] = {"red", "green", "blue", "yellow"};
@@ -49,24 +30,6 @@ TrainerOptions options_of(int32_t vocab_size) {
   options.spec.vocab_size = vocab_size;
   options.spec.num_threads = 4;
   return options;
-}
-
-TEST(UnigramTrainer, EqualsTheRecordedVocabularies) {
-  const std::vector<std::string> lines = lines_of(kFolder + "/botchan.txt");
-  ASSERT_GT(lines.size(), 4000u);
-  TrainerOptions options = options_of(1000);
-  options.normalization = "nmt_nfkc";
-  EXPECT_EQ(vocabulary_text(train_unigram(lines, options)),
-            text_of(kFolder + "/fixed_uni1k.vocab"));
-  options.legacy_rules = true;
-  EXPECT_EQ(vocabulary_text(train_unigram(lines, options)), text_of(kFolder + "/uni1k.vocab"));
-}
-
-TEST(UnigramTrainer, EqualsTheRecordedModelWithoutNormalisation) {
-  TrainerOptions options = options_of(1000);
-  options.legacy_rules = true;
-  const SentencePieceModel model = train_unigram(lines_of(kFolder + "/botchan.txt"), options);
-  EXPECT_EQ(vocabulary_text(model), vocabulary_text(load_model(kFolder + "/uniident1k.model")));
 }
 
 TEST(UnigramTrainer, ThreadsDoNotMatter) {
