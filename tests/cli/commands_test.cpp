@@ -28,7 +28,7 @@ TEST(Help, ExplainsEveryCommand) {
   const std::string root = run_beit3("help").out;
   for (const std::string command :
        {"data",      "data synth", "data check",     "data show",     "tok",
-        "tok train", "tok encode", "tok decode",     "tok info",      "vq",
+        "tok train", "tok encode", "tok decode",     "tok info",  "tok compare",      "vq",
         "vq train",  "vq encode",  "vq recon",       "vq usage",      "pretrain",
         "resume",    "eval",       "fill",           "inspect",       "gradcheck",
         "parity",    "parity run", "config",         "config show",   "bench",
@@ -112,6 +112,66 @@ TEST(Tok, TrainsEncodesAndDecodes) {
   expect_error(run_beit3("tok decode " + model + " 9999"), 2, "9999");
   expect_error(run_beit3("tok train --out " + model + " " + folder / "texts.txt"), 2, "8000");
   expect_error(run_beit3("tok info " + folder / "texts.txt"), 3, "texts.txt");
+}
+
+TEST(Tok, TrainsBytePairsAndDrawsSegmentations) {
+  const TemporaryFolder folder;
+  const std::string bpe = folder / "bpe.model", text = "data/tokenizer/botchan.txt";
+  const Outcome trained = run_beit3(
+      "tok train --type bpe --byte-fallback --vocab-size 600 --user "
+      "'<a>,<b>' --normalization identity --vocabulary --out " +
+      bpe + " " + text);
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  EXPECT_THAT(read_text(folder / "bpe.vocab"), HasSubstr("\n<a>\t0\n<b>\t0\n<0x00>\t0\n"));
+  EXPECT_THAT(run_beit3("tok info " + bpe).out, HasSubstr("bpe"));
+  const std::string encode = "tok encode " + bpe + " 'the weather' --pieces";
+  EXPECT_EQ(run_beit3(encode + " --sample 0").out, run_beit3(encode).out);
+  EXPECT_EQ(run_beit3(encode + " --sample 1").out, "\u2581 t h e \u2581 w e a t h e r\n");
+  expect_error(run_beit3(encode + " --nbest 3"), 2, "Unigram");
+  expect_error(run_beit3("tok train --type word --out x.model " + text), 2, "unigram or bpe");
+  expect_error(run_beit3("tok train --type bpe --words --out x.model " + text), 2, "--words");
+}
+
+TEST(Tok, EncodesInOtherWays) {
+  const std::string encode = "tok encode data/tokenizer/uniident1k.model 'never saw' ";
+  const Outcome best = run_beit3(encode + "--nbest 3 --pieces");
+  EXPECT_EQ(best.code, 0) << best.err;
+  EXPECT_EQ(std::count(best.out.begin(), best.out.end(), '\n'), 3);
+  const std::string first = best.out.substr(0, best.out.find('\n'));
+  EXPECT_EQ(first.substr(first.find('\t') + 1) + "\n", run_beit3(encode + "--pieces").out);
+  EXPECT_EQ(run_beit3(encode + "--sample 0.1 --seed 4").out,
+            run_beit3(encode + "--sample 0.1 --seed 4 --threads 1").out);
+  EXPECT_THAT(run_beit3(encode + "--task coco_captioning").out, StartsWith("0 "));
+  EXPECT_EQ(run_beit3(encode + "--length 3").out.substr(0, 2), "0 ");
+  const std::string row = run_beit3(encode + "--task vqav2").out;
+  EXPECT_EQ(std::count(row.begin(), row.end(), ' '), 63);
+  const Outcome ids = run_beit3(encode), own = run_beit3(encode + "--model-ids");
+  EXPECT_EQ(std::stoll(ids.out), std::stoll(own.out) + 1);
+  expect_error(run_beit3(encode + "--task painting"), 2, "vqav2");
+  expect_error(run_beit3(encode + "--sample much"), 2, "much");
+  expect_error(run_beit3(encode + "--nbest 2 --task vqav2"), 2, "--nbest");
+  // The same lines, whatever the threads.
+  const std::string all = "tok encode data/tokenizer/uniident1k.model < data/tokenizer/botchan.txt";
+  const std::string lines = run_beit3(all + " --threads 1").out;
+  EXPECT_EQ(run_beit3(all + " --threads 3").out, lines);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 4288);
+}
+
+TEST(Tok, ComparesRecordedCases) {
+  const std::string compare = "tok compare --models data/tokenizer ";
+  const Outcome equal =
+      run_beit3(compare + "data/tokenizer/load_cases.jsonl data/tokenizer/vqa_answer_cases.jsonl");
+  EXPECT_EQ(equal.code, 0) << equal.out;
+  EXPECT_THAT(equal.out, HasSubstr("166 equal, 0 differ\n"));
+  const TemporaryFolder folder;
+  write_text(folder / "wrong.jsonl",
+             "{\"kind\": \"vqa_norm\", \"text\": \"Two dogs\", \"norm\": \"2 cats\"}\n");
+  const Outcome differs = run_beit3(compare + folder / "wrong.jsonl");
+  EXPECT_EQ(differs.code, 1);
+  EXPECT_THAT(differs.out, HasSubstr("line 1: norm: expected \"2 cats\", got \"2 dogs\""));
+  EXPECT_THAT(differs.out, HasSubstr("0 equal, 1 differ\n"));
+  expect_error(run_beit3(compare + folder / "absent.jsonl"), 3, "absent.jsonl");
+  expect_error(run_beit3("tok compare x.jsonl"), 2, "--models");
 }
 
 TEST(Config, IsShownReadBackAndChecked) {
