@@ -23,7 +23,8 @@ constexpr const char* kStart =
 
 constexpr const char* kExitCodes =
     "   0  done\n"
-    "   1  a check was carried out and failed (data check, gradcheck, parity, tok compare, verify)\n"
+    "   1  a check was carried out and failed (data check, tok compare, gradcheck, parity,\n"
+    "      verify)\n"
     "   2  the command line or a configuration value makes no sense\n"
     "   3  a file cannot be read or written, or holds something malformed; no memory\n"
     "   8  an image tokenizer collapsed: it uses only a few of its codes\n"

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <string>
+#include <unordered_map>
 
 #include "beit3/text/utf8.h"
+#include "tensor/base/error.h"
 
 namespace tessera::beit3 {
 namespace {
@@ -50,70 +53,102 @@ void BpeSegmenter::PairTable::insert(Atom left, Atom right, int32_t piece) {
 BpeSegmenter::BpeSegmenter(const SentencePieceModel& model, int32_t unknown_id, bool merges)
     : model_(&model), unknown_id_(unknown_id), merges_(merges) {
   std::vector<ByteTrie::Entry> symbols;
-  std::unordered_map<std::string_view, int32_t> reserved;
-  atoms_.reserve(model.pieces.size());
-  for (size_t i = 0; i < model.pieces.size(); ++i) {
-    const Piece& piece = model.pieces[i];
-    atom_bytes_.push_back(static_cast<uint32_t>(piece.text.size()));
-    atom_ids_.push_back(static_cast<int32_t>(i));
-    if (is_reserved(piece.type)) {
-      reserved[piece.text] = static_cast<int32_t>(i);
-      continue;
-    }
-    atoms_[piece.text] = static_cast<Atom>(i);
-    if (piece.type == PieceType::kUserDefined) {
-      symbols.push_back({piece.text, static_cast<uint32_t>(i)});
-    }
+  for (size_t id = 0; id < model.pieces.size(); ++id) {
+    const Piece& piece = model.pieces[id];
     has_unused_ |= piece.type == PieceType::kUnused;
+    if (piece.type != PieceType::kUserDefined) continue;
+    symbols.push_back({piece.text, static_cast<uint32_t>(id)});
   }
   symbols_ = ByteTrie(std::move(symbols));
+  index_atoms();
   if (merges_) index_merges();
-  // A text that a reserved piece has, too, comes out as that one.
-  for (const auto& [text, id] : reserved) {
-    if (const auto found = atoms_.find(text); found != atoms_.end()) {
-      atom_ids_[found->second] = id;
-    } else if (is_character(text)) {
-      atom_ids_[add_character(text)] = id;
+}
+
+/// Pieces that can match, and the characters that pieces begin and end with.
+void BpeSegmenter::index_atoms() {
+  std::unordered_map<std::string_view, Atom> characters;
+  std::vector<std::string_view> further;  // characters that are no pieces
+  const auto add_character = [&](std::string_view text) {
+    const auto next = static_cast<Atom>(model_->pieces.size() + further.size());
+    if (characters.try_emplace(text, next).second) further.push_back(text);
+  };
+  for (size_t id = 0; id < model_->pieces.size(); ++id) {
+    const Piece& piece = model_->pieces[id];
+    const bool matches = !is_reserved(piece.type);
+    atom_texts_.push_back(matches ? piece.text : std::string_view());
+    atom_ids_.push_back(static_cast<int32_t>(id));
+    if (matches && is_character(piece.text)) characters[piece.text] = static_cast<Atom>(id);
+  }
+  for (const Piece& piece : model_->pieces) {
+    const std::string_view text = piece.text;
+    if (is_reserved(piece.type)) {
+      if (is_character(text)) add_character(text);
+      continue;
     }
+    size_t last = 0, at = 0;
+    for (; at < text.size(); at += lead_length(text[at], text.size() - at)) last = at;
+    add_character(text.substr(0, lead_length(text[0], text.size())));
+    add_character(text.substr(last));
   }
-  std::vector<ByteTrie::Entry> characters;
-  std::fill(std::begin(ascii_), std::end(ascii_), kNoAtom);
-  for (const auto& [text, atom] : atoms_) {
-    if (!is_character(text)) continue;
-    characters.push_back({text, atom});
-    const auto lead = static_cast<unsigned char>(text[0]);
-    if (text.size() == 1 && lead < 128) ascii_[lead] = atom;
+  for (const std::string_view text : further) {
+    atom_texts_.push_back(text);
+    atom_ids_.push_back(unknown_id_);
   }
-  characters_ = ByteTrie(std::move(characters));
+  check<IoError>(atom_texts_.size() < ByteTrie::kNoValue,
+                 "load_model: {} pieces and characters; a BPE model may have at most {}",
+                 atom_texts_.size(), ByteTrie::kNoValue - 1);
+
+  std::vector<ByteTrie::Entry> entries;
+  for (Atom atom = 0; atom < atom_texts_.size(); ++atom) {
+    if (!atom_texts_[atom].empty()) entries.push_back({atom_texts_[atom], atom});
+  }
+  atoms_ = ByteTrie(std::move(entries));
+  // A text that a reserved piece has, too, comes out as that one.
+  for (size_t id = 0; id < model_->pieces.size(); ++id) {
+    if (!is_reserved(model_->pieces[id].type)) continue;
+    const std::string_view text = model_->pieces[id].text;
+    const ByteTrie::Match same = atoms_.longest_prefix(text);
+    if (same.bytes == text.size()) atom_ids_[same.value] = static_cast<int32_t>(id);
+  }
+  for (int c = 0; c < 128; ++c) {
+    const auto byte = static_cast<char>(c);
+    ascii_[c] = kNoAtom;
+    atoms_.for_each_prefix(&byte, 1, [&](uint32_t atom, size_t) { ascii_[c] = atom; });
+  }
 }
 
-BpeSegmenter::Atom BpeSegmenter::add_character(std::string_view text) {
-  const auto atom = static_cast<Atom>(atom_bytes_.size());
-  atoms_[text] = atom;
-  atom_bytes_.push_back(static_cast<uint32_t>(text.size()));
-  atom_ids_.push_back(unknown_id_);
-  return atom;
-}
-
+/// Every cut of a piece into two atoms is a merge. Both tries are walked once a piece, so that the
+/// time is linear in the size of the model, whatever its pieces.
 void BpeSegmenter::index_merges() {
+  std::vector<std::string> reversed;
+  std::vector<ByteTrie::Entry> entries;
+  reversed.reserve(atom_texts_.size());
+  for (const std::string_view text : atom_texts_) reversed.emplace_back(text.rbegin(), text.rend());
+  for (Atom atom = 0; atom < reversed.size(); ++atom) {
+    if (!reversed[atom].empty()) entries.push_back({reversed[atom], atom});
+  }
+  const ByteTrie endings(std::move(entries));
   struct Split {
     Parts parts;
     int32_t piece;
   };
   std::vector<Split> splits;
-  const auto atom_of = [&](std::string_view text) {
-    if (const auto found = atoms_.find(text); found != atoms_.end()) return found->second;
-    return is_character(text) ? add_character(text) : kNoAtom;
-  };
-  for (size_t i = 0; i < model_->pieces.size(); ++i) {
-    if (is_reserved(model_->pieces[i].type)) continue;
-    const std::string_view text = model_->pieces[i].text;
-    size_t at = lead_length(text[0], text.size());
-    while (at < text.size()) {
-      const Atom left = atom_of(text.substr(0, at));
-      const Atom right = left != kNoAtom ? atom_of(text.substr(at)) : kNoAtom;
-      if (right != kNoAtom) splits.push_back({{left, right}, static_cast<int32_t>(i)});
-      at += lead_length(text[at], text.size() - at);
+  std::vector<Atom> before, behind;  // the atoms that end, and begin, at each byte of a piece
+  for (size_t id = 0; id < model_->pieces.size(); ++id) {
+    const std::string_view text = atom_texts_[id];
+    before.assign(text.size() + 1, kNoAtom);
+    behind.assign(text.size() + 1, kNoAtom);
+    atoms_.for_each_prefix(text.data(), text.size(),
+                           [&](uint32_t atom, size_t bytes) { before[bytes] = atom; });
+    endings.for_each_prefix(reversed[id].data(), text.size(), [&](uint32_t atom, size_t bytes) {
+      behind[text.size() - bytes] = atom;
+    });
+    for (size_t at = 0; at < text.size(); at += lead_length(text[at], text.size() - at)) {
+      if (before[at] == kNoAtom || behind[at] == kNoAtom) continue;
+      check<IoError>(splits.size() < kMaxMerges,
+                     "load_model: the pieces make more than {} merges; is it a BPE model?",
+                     kMaxMerges);
+      splits.push_back({{before[at], behind[at]}, static_cast<int32_t>(id)});
     }
   }
   pairs_.reserve(splits.size());
@@ -135,7 +170,7 @@ void BpeSegmenter::split_into_symbols(std::string_view text, std::vector<Symbol>
       symbol.atom = ascii_[lead];
     } else {
       symbol.bytes = static_cast<uint32_t>(lead_length(text[at], text.size() - at));
-      const ByteTrie::Match character = characters_.longest_prefix(text.substr(at, symbol.bytes));
+      const ByteTrie::Match character = atoms_.longest_prefix(text.substr(at, symbol.bytes));
       if (character.bytes == symbol.bytes) symbol.atom = character.value;
     }
     symbols.push_back(symbol);
@@ -181,11 +216,10 @@ void BpeSegmenter::segment(std::string_view text, std::vector<Segment>& out,
     Symbol& left = symbols[merge.left];
     Symbol& right = symbols[merge.right];
     const auto atom = static_cast<Atom>(merge.piece);
-    if (left.bytes == 0 || right.bytes == 0 || left.bytes + right.bytes != atom_bytes_[atom]) {
-      continue;
-    }
+    const auto bytes = static_cast<uint32_t>(atom_texts_[atom].size());
+    if (left.bytes == 0 || right.bytes == 0 || left.bytes + right.bytes != bytes) continue;
     if (dropout.random != nullptr && dropout.random->chance(dropout.probability)) continue;
-    left.bytes = atom_bytes_[atom];
+    left.bytes = bytes;
     left.atom = atom;
     left.next = right.next;
     if (right.next != kNobody) symbols[right.next].previous = merge.left;
@@ -207,7 +241,7 @@ void BpeSegmenter::segment(std::string_view text, std::vector<Segment>& out,
       const int32_t id = top.atom == kNoAtom ? unknown_id_ : atom_ids_[top.atom];
       if (has_unused_ && model_->pieces[static_cast<size_t>(id)].type == PieceType::kUnused) {
         if (const auto split = parts.find(top.atom); split != parts.end()) {
-          const uint32_t left_bytes = atom_bytes_[split->second.left];
+          const auto left_bytes = static_cast<uint32_t>(atom_texts_[split->second.left].size());
           open.push_back({top.begin + left_bytes, top.bytes - left_bytes, split->second.right});
           open.push_back({top.begin, left_bytes, split->second.left});
           continue;

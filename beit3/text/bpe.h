@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "beit3/text/byte_trie.h"
@@ -27,8 +26,12 @@ struct BpeDropout {
 /// arXiv:1910.13267.
 class BpeSegmenter {
  public:
+  /// Far beyond any real model; their table takes up to 48 bytes a merge.
+  static constexpr size_t kMaxMerges = size_t{1} << 24;
+
   /// merges = false gives the CHAR model: characters and user-defined symbols only.
-  /// The model must outlive the segmenter and have passed PieceCodec's checks.
+  /// The model must outlive the segmenter and have passed PieceCodec's checks. Throws IoError if
+  /// its pieces make more than kMaxMerges merges.
   BpeSegmenter(const SentencePieceModel& model, int32_t unknown_id, bool merges);
 
   /// Appends the segments of `text` (normalised, below 2^32 bytes) to `out`, left to right.
@@ -73,18 +76,17 @@ class BpeSegmenter {
     int shift_ = 63;
   };
 
+  void index_atoms();
   void index_merges();
-  Atom add_character(std::string_view text);
   void split_into_symbols(std::string_view text, std::vector<Symbol>& symbols) const;
 
   const SentencePieceModel* model_;
   int32_t unknown_id_;
   bool merges_, has_unused_ = false;
-  std::unordered_map<std::string_view, Atom> atoms_;  // views into the model
-  std::vector<uint32_t> atom_bytes_;
-  std::vector<int32_t> atom_ids_;  // what a symbol of an atom comes out as
-  Atom ascii_[128];                // atom of each ASCII character
-  ByteTrie characters_, symbols_;
+  std::vector<std::string_view> atom_texts_;  // views into the model; reserved pieces have none
+  std::vector<int32_t> atom_ids_;             // what a symbol of an atom comes out as
+  Atom ascii_[128];                           // atom of each ASCII character
+  ByteTrie atoms_, symbols_;
   PairTable pairs_;
 };
 

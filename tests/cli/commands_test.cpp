@@ -27,12 +27,13 @@ void expect_error(const Outcome& outcome, int code, const std::string& part) {
 TEST(Help, ExplainsEveryCommand) {
   const std::string root = run_beit3("help").out;
   for (const std::string command :
-       {"data",      "data synth", "data check",     "data show",     "tok",
-        "tok train", "tok encode", "tok decode",     "tok info",  "tok compare",      "vq",
-        "vq train",  "vq encode",  "vq recon",       "vq usage",      "pretrain",
-        "resume",    "eval",       "fill",           "inspect",       "gradcheck",
-        "parity",    "parity run", "config",         "config show",   "bench",
-        "doctor",    "verify",     "verify threads", "verify resume", "verify accum"}) {
+       {"data",        "data synth", "data check", "data show",      "tok",
+        "tok train",   "tok encode", "tok decode", "tok info",       "tok compare",
+        "vq",          "vq train",   "vq encode",  "vq recon",       "vq usage",
+        "pretrain",    "resume",     "eval",       "fill",           "inspect",
+        "gradcheck",   "parity",     "parity run", "config",         "config show",
+        "bench",       "doctor",     "verify",     "verify threads", "verify resume",
+        "verify accum"}) {
     const Outcome by_word = run_beit3("help " + command);
     EXPECT_EQ(by_word.code, 0) << command;
     EXPECT_THAT(by_word.out, HasSubstr("usage: beit3 " + command)) << command;

@@ -29,8 +29,8 @@ TEST(BpeTrainer, MergesTheMostFrequentPairFirst) {
   // of smaller bytes goes first, and takes "▁a" apart; then "▁ab" 5, "abc" 2, "bc" 1.
   const std::vector<std::string> lines = {"ab ab ab abc abc xbc"};
   const SentencePieceModel model = train_bpe(lines, options_of(3 + 3 + 5));
-  EXPECT_EQ(pieces_of(model), (std::vector<std::string>{"ab", "\u2581ab", "\u2581abc", "\u2581",
-                                                        "b", "a", "c", "x"}));
+  EXPECT_EQ(pieces_of(model), (std::vector<std::string>{"ab", "\u2581ab", "\u2581abc", "b",
+                                                        "\u2581", "a", "c", "x"}));
   EXPECT_EQ(model.pieces[3].score, 0.0f);
   EXPECT_EQ(model.pieces[4].score, -1.0f);
   EXPECT_EQ(model.pieces[10].score, -7.0f);

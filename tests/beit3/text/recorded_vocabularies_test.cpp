@@ -63,7 +63,7 @@ void expect_equals_model(const SentencePieceModel& ours, const std::string& name
   }
 }
 
-/// By the rules of 0.1.99 and later.
+/// Line by line; `fixed_...` by the rules of 0.1.99 and later.
 void expect_equals_list(const SentencePieceModel& ours, const std::string& name) {
   const std::string recorded = text_of(kFolder + "/" + name + ".vocab");
   ASSERT_FALSE(recorded.empty()) << name;
@@ -77,6 +77,7 @@ TEST(RecordedVocabularies, UnigramPlain) {
 
 TEST(RecordedVocabularies, UnigramOfTwoLanguages) {
   expect_equals_list(train_unigram(lines_of(kMixed), options_of(8000, false)), "fixed_uni8k");
+  expect_equals_list(train_unigram(lines_of(kMixed), options_of(8000, true)), "uni8k");
 }
 
 TEST(RecordedVocabularies, UnigramWithByteFallback) {
