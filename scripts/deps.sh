@@ -4,7 +4,7 @@ set -eu
 
 packages="g++ cmake ninja-build pkg-config python3 libopenblas-dev libstb-dev libutf8proc-dev
 libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libjpeg-dev libprotobuf-dev protobuf-compiler
-libxxhash-dev libgtest-dev libbenchmark-dev"
+libxxhash-dev libzip-dev libgtest-dev libbenchmark-dev"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "scripts/deps.sh: this is no Debian; please install the like of:" >&2

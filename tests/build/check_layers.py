@@ -32,6 +32,7 @@ LAYERS["tests"] = [*LAYERS["bench"], "bench", "examples"]
 THIRD_PARTY = {
     "cblas.h": ["backends/cpu/openblas_gemm.cpp", "bench", "tests"],
     "nlohmann/": ["nn/io", "beit3", "bench", "tests"],
+    "zip.h": ["nn/io/pth.cpp", "tests"],
     "CLI/": ["beit3/cli/command.cpp"],
     "toml++/": ["beit3/pretrain/run_folder.cpp"],
     "google/protobuf/": ["beit3/text"],
