@@ -8,11 +8,11 @@
 
 namespace tessera::beit3 {
 
-VisionEmbedding::VisionEmbedding(const ModelConfig& c)
-    : mask_token(requires_grad(zeros({1, 1, c.width}))),
-      cls_token(requires_grad(zeros({1, 1, c.width}))),
-      proj_weight(requires_grad(zeros({c.width, 3, c.patch, c.patch}))),
-      proj_bias(requires_grad(zeros({c.width}))) {}
+VisionEmbedding::VisionEmbedding(const ModelConfig& c, const TensorOptions& options)
+    : mask_token(requires_grad(zeros({1, 1, c.width}, options))),
+      cls_token(requires_grad(zeros({1, 1, c.width}, options))),
+      proj_weight(requires_grad(zeros({c.width, 3, c.patch, c.patch}, options))),
+      proj_bias(requires_grad(zeros({c.width}, options))) {}
 
 Tensor VisionEmbedding::operator()(const Tensor& images, const Tensor& masked) const {
   const int64_t batch = images.size(0), width = proj_weight.size(0), patch = proj_weight.size(2);

@@ -15,7 +15,7 @@ struct VisionEmbedding : nn::Module {
   Tensor proj_bias;    // (C)
 
   VisionEmbedding() = default;
-  explicit VisionEmbedding(const ModelConfig& config);
+  explicit VisionEmbedding(const ModelConfig& config, const TensorOptions& options = {});
   /// images (B, 3, S, S), masked (B * N) boolean or undefined -> (B, N + 1, C), CLS first.
   Tensor operator()(const Tensor& images, const Tensor& masked) const;
   void fields(nn::FieldVisitor& v) override;

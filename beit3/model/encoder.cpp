@@ -23,9 +23,10 @@ Tensor chosen_rows(const Tensor& x, const Tensor& index) {
 
 }  // namespace
 
-SelfAttention::SelfAttention(int64_t width) : out_proj(width, width), inner_attn_ln(width) {
-  for (Tensor& w : qkv_weight) w = requires_grad(zeros({3 * width, width}));
-  for (Tensor& b : qkv_bias) b = requires_grad(zeros({3 * width}));
+SelfAttention::SelfAttention(int64_t width, const TensorOptions& options)
+    : out_proj(width, width, options), inner_attn_ln(width, options) {
+  for (Tensor& w : qkv_weight) w = requires_grad(zeros({3 * width, width}, options));
+  for (Tensor& b : qkv_bias) b = requires_grad(zeros({3 * width}, options));
 }
 
 void SelfAttention::fields(nn::FieldVisitor& v) {
@@ -44,14 +45,15 @@ void SelfAttention::fields(nn::FieldVisitor& v) {
   v("inner_attn_ln", inner_attn_ln);
 }
 
-MultiwayFeedForward::MultiwayFeedForward(int64_t width, int64_t inner) {
+MultiwayFeedForward::MultiwayFeedForward(int64_t width, int64_t inner,
+                                         const TensorOptions& options) {
   for (size_t i = 0; i < kBranches.size(); ++i) {
-    fc1_weight[i] = requires_grad(zeros({inner, width}));
-    fc1_bias[i] = requires_grad(zeros({inner}));
-    fc2_weight[i] = requires_grad(zeros({width, inner}));
-    fc2_bias[i] = requires_grad(zeros({width}));
-    norm_weight[i] = requires_grad(ones({inner}));
-    norm_bias[i] = requires_grad(zeros({inner}));
+    fc1_weight[i] = requires_grad(zeros({inner, width}, options));
+    fc1_bias[i] = requires_grad(zeros({inner}, options));
+    fc2_weight[i] = requires_grad(zeros({width, inner}, options));
+    fc2_bias[i] = requires_grad(zeros({width}, options));
+    norm_weight[i] = requires_grad(ones({inner}, options));
+    norm_bias[i] = requires_grad(zeros({inner}, options));
   }
 }
 
@@ -73,11 +75,11 @@ void MultiwayFeedForward::fields(nn::FieldVisitor& v) {
   }
 }
 
-EncoderLayer::EncoderLayer(const ModelConfig& c)
-    : self_attn(c.width),
-      self_attn_layer_norm(c.width),
-      ffn(c.width, c.ffn),
-      final_layer_norm(c.width) {}
+EncoderLayer::EncoderLayer(const ModelConfig& c, const TensorOptions& options)
+    : self_attn(c.width, options),
+      self_attn_layer_norm(c.width, options),
+      ffn(c.width, c.ffn, options),
+      final_layer_norm(c.width, options) {}
 
 Stream EncoderLayer::operator()(const Stream& in, const PackedLayout& layout,
                                 const ModelConfig& config, const Tensor& attention_scale,
@@ -115,11 +117,12 @@ void EncoderLayer::fields(nn::FieldVisitor& v) {
   v("final_layer_norm", final_layer_norm);
 }
 
-Encoder::Encoder(const ModelConfig& c) : has_final_norm_(c.normalize_output) {
-  embed_positions[0] = requires_grad(zeros({c.image_rows() + kFirstPosition, c.width}));
-  embed_positions[1] = requires_grad(zeros({c.text_positions, c.width}));
-  for (int64_t i = 0; i < c.layers; ++i) layers.emplace_back(c);
-  if (has_final_norm_) layer_norm = MultiwayNorm(c.width);
+Encoder::Encoder(const ModelConfig& c, const TensorOptions& options)
+    : has_final_norm_(c.normalize_output) {
+  embed_positions[0] = requires_grad(zeros({c.image_rows() + kFirstPosition, c.width}, options));
+  embed_positions[1] = requires_grad(zeros({c.text_positions, c.width}, options));
+  for (int64_t i = 0; i < c.layers; ++i) layers.emplace_back(c, options);
+  if (has_final_norm_) layer_norm = MultiwayNorm(c.width, options);
 }
 
 void Encoder::fields(nn::FieldVisitor& v) {

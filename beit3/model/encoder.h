@@ -24,7 +24,7 @@ struct SelfAttention : nn::Module {
   MultiwayNorm inner_attn_ln;  // Sub-LN: over all heads together, before out_proj
 
   SelfAttention() = default;
-  explicit SelfAttention(int64_t width);
+  explicit SelfAttention(int64_t width, const TensorOptions& options = {});
   void fields(nn::FieldVisitor& v) override;
 };
 
@@ -33,7 +33,7 @@ struct MultiwayFeedForward : nn::Module {
   Branched fc1_weight, fc1_bias, fc2_weight, fc2_bias, norm_weight, norm_bias;
 
   MultiwayFeedForward() = default;
-  MultiwayFeedForward(int64_t width, int64_t inner);
+  MultiwayFeedForward(int64_t width, int64_t inner, const TensorOptions& options = {});
   /// fc2(norm(gelu(fc1(x)))) of each row's branch
   Tensor operator()(const Tensor& x, const RowGroups& groups, double eps) const;
   void fields(nn::FieldVisitor& v) override;
@@ -59,7 +59,7 @@ struct EncoderLayer : nn::Module {
   MultiwayNorm final_layer_norm;  // before the feed-forward network, despite its published name
 
   EncoderLayer() = default;
-  explicit EncoderLayer(const ModelConfig& config);
+  explicit EncoderLayer(const ModelConfig& config, const TensorOptions& options = {});
 
   /// One layer over all rows.
   ///
@@ -80,7 +80,7 @@ struct Encoder : nn::Module {
   MultiwayNorm layer_norm;  // the final norm; used if config.normalize_output
 
   Encoder() = default;
-  explicit Encoder(const ModelConfig& config);
+  explicit Encoder(const ModelConfig& config, const TensorOptions& options = {});
   void fields(nn::FieldVisitor& v) override;
 
  private:

@@ -42,11 +42,11 @@ class DropPath {
 
 }  // namespace
 
-Beit3::Beit3(const ModelConfig& c)
+Beit3::Beit3(const ModelConfig& c, const TensorOptions& options)
     : config(c),
-      text_embed(requires_grad(zeros({c.text_rows, c.width}))),
-      vision_embed(c),
-      encoder(c) {
+      text_embed(requires_grad(zeros({c.text_rows, c.width}, options))),
+      vision_embed(c, options),
+      encoder(c, options) {
   validate(c);
 }
 
@@ -130,12 +130,12 @@ void Beit3::fields(nn::FieldVisitor& v) {
   v("encoder", encoder);
 }
 
-PretrainModel::PretrainModel(const ModelConfig& c)
-    : beit3(c),
-      mlm_weight(requires_grad(zeros({c.text_rows, c.width}))),
-      mlm_bias(requires_grad(zeros({c.text_rows}))),
-      mim_weight(requires_grad(zeros({c.codes, c.width}))),
-      mim_bias(requires_grad(zeros({c.codes}))) {}
+PretrainModel::PretrainModel(const ModelConfig& c, const TensorOptions& options)
+    : beit3(c, options),
+      mlm_weight(requires_grad(zeros({c.text_rows, c.width}, options))),
+      mlm_bias(requires_grad(zeros({c.text_rows}, options))),
+      mim_weight(requires_grad(zeros({c.codes, c.width}, options))),
+      mim_bias(requires_grad(zeros({c.codes}, options))) {}
 
 void PretrainModel::fields(nn::FieldVisitor& v) {
   v("beit3", beit3);

@@ -21,8 +21,9 @@ struct Beit3 : nn::Module {
   Encoder encoder;
 
   Beit3() = default;
-  /// Parameters are zero (norm weights one) until `initialise` or loading.
-  explicit Beit3(const ModelConfig& config);
+  /// Parameters are zero (norm weights one) until `initialise` or loading; f32, or f64 for exact
+  /// comparisons.
+  explicit Beit3(const ModelConfig& config, const TensorOptions& options = {});
 
   /// Embeddings with positions: the encoder's input (N, C).
   Tensor embed(const PackedInput& input) const;
@@ -47,7 +48,7 @@ struct PretrainModel : nn::Module {
   Tensor mim_weight, mim_bias;  // (codes, C), (codes)
 
   PretrainModel() = default;
-  explicit PretrainModel(const ModelConfig& config);
+  explicit PretrainModel(const ModelConfig& config, const TensorOptions& options = {});
   const ModelConfig& config() const { return beit3.config; }
   void fields(nn::FieldVisitor& v) override;
 };

@@ -17,9 +17,9 @@ void branch_fields(nn::FieldVisitor& v, T& module) {
 
 }  // namespace
 
-MultiwayLinear::MultiwayLinear(int64_t in, int64_t out) {
-  for (Tensor& w : weight) w = requires_grad(zeros({out, in}));
-  for (Tensor& b : bias) b = requires_grad(zeros({out}));
+MultiwayLinear::MultiwayLinear(int64_t in, int64_t out, const TensorOptions& options) {
+  for (Tensor& w : weight) w = requires_grad(zeros({out, in}, options));
+  for (Tensor& b : bias) b = requires_grad(zeros({out}, options));
 }
 
 Tensor MultiwayLinear::operator()(const Tensor& x, const RowGroups& groups) const {
@@ -28,9 +28,9 @@ Tensor MultiwayLinear::operator()(const Tensor& x, const RowGroups& groups) cons
 
 void MultiwayLinear::fields(nn::FieldVisitor& v) { branch_fields(v, *this); }
 
-MultiwayNorm::MultiwayNorm(int64_t width) {
-  for (Tensor& w : weight) w = requires_grad(ones({width}));
-  for (Tensor& b : bias) b = requires_grad(zeros({width}));
+MultiwayNorm::MultiwayNorm(int64_t width, const TensorOptions& options) {
+  for (Tensor& w : weight) w = requires_grad(ones({width}, options));
+  for (Tensor& b : bias) b = requires_grad(zeros({width}, options));
 }
 
 Tensor MultiwayNorm::operator()(const Tensor& x, const RowGroups& groups, double eps) const {

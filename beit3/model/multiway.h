@@ -18,7 +18,7 @@ struct MultiwayLinear : nn::Module {
   Branched weight, bias;  // (out, in), (out)
 
   MultiwayLinear() = default;
-  MultiwayLinear(int64_t in, int64_t out);
+  MultiwayLinear(int64_t in, int64_t out, const TensorOptions& options = {});
   /// x (N, in) -> (N, out)
   Tensor operator()(const Tensor& x, const RowGroups& groups) const;
   void fields(nn::FieldVisitor& v) override;
@@ -29,7 +29,7 @@ struct MultiwayNorm : nn::Module {
   Branched weight, bias;  // (C)
 
   MultiwayNorm() = default;
-  explicit MultiwayNorm(int64_t width);
+  explicit MultiwayNorm(int64_t width, const TensorOptions& options = {});
   Tensor operator()(const Tensor& x, const RowGroups& groups, double eps) const;
   void fields(nn::FieldVisitor& v) override;
 };

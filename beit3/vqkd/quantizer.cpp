@@ -59,11 +59,11 @@ KMeans spherical_k_means(const Tensor& samples, const Tensor& first, int64_t ite
   check<ValueError>(samples.size(0) > 0 && iterations > 0,
                     "k-means: {} samples and {} iterations, but both must be positive",
                     samples.size(0), iterations);
-  KMeans result{first.detach(), {}};
+  KMeans result{first.detach(), {}, {}};
   for (int64_t i = 0; i < iterations; ++i) {
-    const Tensor ids = nearest_rows(samples.detach(), result.means);
-    const Tensor counts = counts_of(ids, first.size(0), samples.options());
-    result.means = directions(samples.detach(), ids, counts, result.means);
+    result.ids = nearest_rows(samples.detach(), result.means);
+    const Tensor counts = counts_of(result.ids, first.size(0), samples.options());
+    result.means = directions(samples.detach(), result.ids, counts, result.means);
     result.counts = counts.to_vector<int64_t>();
   }
   return result;
@@ -115,8 +115,16 @@ void Quantizer::start(const Tensor& normalised, RandomKey key, int64_t iteration
   } else {
     for (int64_t i = 0; i < codes(); ++i) chosen.push_back(draws.integer(rows));
   }
-  const Tensor first =
-      index_select(normalised.detach(), from_data(chosen, {codes()}, normalised.device()), 0);
+  start(normalised,
+        index_select(normalised.detach(), from_data(chosen, {codes()}, normalised.device()), 0),
+        iterations);
+}
+
+void Quantizer::start(const Tensor& normalised, const Tensor& first, int64_t iterations) {
+  const NoGrad silent;
+  check<ShapeError>(first.shape() == weight.shape(),
+                    "quantizer: the first means are {}, but there are {} codes", first.shape(),
+                    weight.shape());
   const KMeans found = spherical_k_means(normalised, first, iterations);
   const Tensor counts = from_data(found.counts, {codes()}, weight.device()).to(weight.dtype());
   copy_into(found.means, weight);

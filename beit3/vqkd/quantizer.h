@@ -14,6 +14,7 @@ Tensor unit_rows(const Tensor& z);
 struct KMeans {
   Tensor means;                 ///< (K, D), unit rows
   std::vector<int64_t> counts;  ///< samples of each in the last assignment
+  Tensor ids;                   ///< (N): that assignment
 };
 /// Repeats: give each sample to the mean with the largest dot product (the first of equals), make
 /// each mean that of its samples and normalise it; a mean without samples stays. The last counts
@@ -59,6 +60,8 @@ struct Quantizer : nn::Module {
   /// k-means of a batch of unit rows, from K of them drawn at random (with repetitions if there
   /// are fewer rows than codes).
   void start(const Tensor& normalised, RandomKey key, int64_t iterations = 10);
+  /// The same from given means (K, D).
+  void start(const Tensor& normalised, const Tensor& first, int64_t iterations = 10);
 
   /// cluster_size = decay cluster_size + (1 - decay) n, where n counts the ids.
   void count(const Tensor& ids, double decay);

@@ -36,17 +36,6 @@ Vqkd fresh_model(const VqkdRecipe& recipe) {
   return vq;
 }
 
-/// Tokens and positions do not decay, beside what never does (BEiT v2's code).
-std::vector<nn::ParamGroup> groups_of(const Vqkd& vq, const VqkdRecipe& recipe) {
-  std::vector<std::string> still;
-  for (const char* tower : {"encoder", "decoder"}) {
-    still.push_back(std::string(tower) + ".cls_token");
-    still.push_back(std::string(tower) + ".pos_embed");
-  }
-  return nn::make_param_groups(vq.named_parameters(),
-                               {.weight_decay = recipe.weight_decay, .no_decay = still});
-}
-
 nn::AdamWSettings settings_of(const VqkdRecipe& r) {
   return {.lr = r.lr,
           .beta1 = r.beta1,
@@ -58,11 +47,21 @@ nn::AdamWSettings settings_of(const VqkdRecipe& r) {
 
 }  // namespace
 
+std::vector<nn::ParamGroup> vqkd_groups(const Vqkd& vq, double weight_decay) {
+  std::vector<std::string> still;
+  for (const char* tower : {"encoder", "decoder"}) {
+    still.push_back(std::string(tower) + ".cls_token");
+    still.push_back(std::string(tower) + ".pos_embed");
+  }
+  return nn::make_param_groups(vq.named_parameters(),
+                               {.weight_decay = weight_decay, .no_decay = still});
+}
+
 VqkdTrainer::VqkdTrainer(const VqkdRecipe& recipe, VqkdSource source)
     : recipe_(checked(recipe)),
       source_(std::move(source)),
       model_(fresh_model(recipe_)),
-      optimizer_(groups_of(model_, recipe_), settings_of(recipe_)),
+      optimizer_(vqkd_groups(model_, recipe_.weight_decay), settings_of(recipe_)),
       last_used_(static_cast<size_t>(recipe.model.codes), 0),
       replaced_(last_used_.size(), -1) {
   recipe_.model = model_.config();

@@ -49,6 +49,10 @@ struct VqkdSource {
   std::function<Tensor(int64_t step)> features = {};
 };
 
+/// How the optimizer treats the parameters: everything decays but what has one axis, biases, class
+/// tokens and positions (BEiT v2's code).
+std::vector<nn::ParamGroup> vqkd_groups(const Vqkd& vq, double weight_decay);
+
 /// Trains a tokenizer. The parameters after a number of steps are a function of recipe and source,
 /// not of threads, or of where it was saved and loaded.
 class VqkdTrainer {

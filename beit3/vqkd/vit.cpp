@@ -1,5 +1,6 @@
 #include "beit3/vqkd/vit.h"
 
+#include "beit3/model/positions.h"
 #include "nn/init.h"
 #include "tensor/ops/creation.h"
 #include "tensor/ops/elementwise.h"
@@ -17,9 +18,9 @@ SumAndNorm settle(const VitStream& s, const nn::LayerNorm& norm) {
                         std::span(&norm.bias, 1), norm.eps);
 }
 
-/// Patch rows of all images come first, class tokens after them: the results of the patches are
-/// then one contiguous range, and positions are added without copying rows together.
-Segments segments_of(int64_t images, int64_t patches) {
+}  // namespace
+
+Segments vit_segments(int64_t images, int64_t patches) {
   std::vector<Segment> list;
   const int64_t end = images * patches;
   for (int64_t i = 0; i < images; ++i) {
@@ -28,18 +29,23 @@ Segments segments_of(int64_t images, int64_t patches) {
   return Segments(std::move(list), end + images);
 }
 
-}  // namespace
-
 VitBlock::VitBlock(const VitSizes& s, RandomKey key, const TensorOptions& options)
     : norm1(s.width, {.eps = s.norm_eps, .tensor = options}),
       norm2(s.width, {.eps = s.norm_eps, .tensor = options}),
-      attn(s.width, s.heads, key.fold(0), {.bias = nn::QkvBias::query_value, .tensor = options}),
+      attn(s.width, s.heads, key.fold(0), {.bias = s.bias, .tensor = options}),
       mlp(s.width, s.ffn > 0 ? s.ffn : 4 * s.width, key.fold(1), {.tensor = options}) {}
 
-VitStream VitBlock::operator()(const VitStream& in, const Segments& segments) const {
+VitStream VitBlock::operator()(const VitStream& in, const Segments& segments,
+                               VitTrace* trace) const {
   const SumAndNorm first = settle(in, norm1);
-  const SumAndNorm second = settle({first.sum, attn(first.norm, segments)}, norm2);
-  return {second.sum, mlp(second.norm)};
+  const Tensor attended = attn(first.norm, segments);
+  const SumAndNorm second = settle({first.sum, attended}, norm2);
+  const VitStream out{second.sum, mlp(second.norm)};
+  if (trace != nullptr) {
+    trace->attention.push_back(attended);
+    trace->hidden.push_back(out.h + out.delta);
+  }
+  return out;
 }
 
 void VitBlock::fields(nn::FieldVisitor& v) {
@@ -61,19 +67,30 @@ VitTower::VitTower(const VitSizes& s, RandomKey key, const TensorOptions& option
   }
 }
 
-Tensor VitTower::operator()(const Tensor& patches) const {
-  const int64_t n = sizes.patches(), width = sizes.width;
+Tensor VitTower::positions(int64_t grid) const {
+  if (grid == sizes.grid) return pos_embed;
+  const Tensor table = reshape(pos_embed, {pos_embed.size(1), sizes.width});
+  // The added 0.1 guards the published code against rounding of the size, and shifts every place.
+  const double step = static_cast<double>(sizes.grid) / (static_cast<double>(grid) + 0.1);
+  return unsqueeze(resample_positions(table, {.special_rows = 1, .grid = grid, .step = step}), 0);
+}
+
+Tensor VitTower::operator()(const Tensor& patches, int64_t grid, VitTrace* trace) const {
+  if (grid == 0) grid = sizes.grid;
+  const int64_t n = grid * grid, width = sizes.width;
   const int64_t inputs = sizes.channels * sizes.patch * sizes.patch;
   check<ShapeError>(patches.rank() == 2 && patches.size(1) == inputs && patches.size(0) % n == 0,
                     "vit: patches are {}, but must be (B * {}, {})", patches.shape(), n, inputs);
   const int64_t images = patches.size(0) / n;
   const Tensor e = linear(patches, reshape(patch_embed.weight, {width, inputs}), patch_embed.bias);
-  const Tensor positions = slice(pos_embed, 1, 1, n + 1);
-  const Tensor placed = reshape(reshape(e, {images, n, width}) + positions, {images * n, width});
-  const Tensor first = reshape(cls_token + slice(pos_embed, 1, 0, 1), {1, width});
+  const Tensor table = positions(grid);
+  const Tensor placed =
+      reshape(reshape(e, {images, n, width}) + slice(table, 1, 1, n + 1), {images * n, width});
+  const Tensor first = reshape(cls_token + slice(table, 1, 0, 1), {1, width});
   VitStream stream{concat({placed, expand(first, {images, width})}), {}};
-  const Segments segments = segments_of(images, n);
-  for (const VitBlock& block : blocks) stream = block(stream, segments);
+  if (trace != nullptr) trace->embedded = stream.h;
+  const Segments segments = vit_segments(images, n);
+  for (const VitBlock& block : blocks) stream = block(stream, segments, trace);
   return slice(settle(stream, fc_norm).norm, 0, 0, images * n);
 }
 
@@ -82,7 +99,7 @@ void VitTower::fields(nn::FieldVisitor& v) {
   v("pos_embed", pos_embed);
   v("patch_embed", patch_embed);
   v("blocks", blocks);
-  v("fc_norm", fc_norm);
+  v(sizes.closing_norm, fc_norm);
 }
 
 }  // namespace tessera::beit3

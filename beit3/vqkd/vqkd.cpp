@@ -88,9 +88,18 @@ Tensor Vqkd::features(const Tensor& images) const {
                         images.size(3) == config_.image_size,
                     "image tokenizer: images are {}; expected (B, 3, {}, {})", images.shape(),
                     config_.image_size, config_.image_size);
-  const Tensor rows = nn::patches(images * 2.0 - 1.0, config_.patch);
-  return encode2(tanh(encode1(encoder(rows))));
+  return to_quantizer(encoded(images * 2.0 - 1.0));
 }
+
+Tensor Vqkd::encoded(const Tensor& pixels, VitTrace* trace) const {
+  check<ShapeError>(pixels.rank() == 4 && pixels.size(1) == 3 && pixels.size(2) == pixels.size(3) &&
+                        pixels.size(2) % config_.patch == 0,
+                    "image tokenizer: pixels are {}; expected (B, 3, S, S) with S a multiple of {}",
+                    pixels.shape(), config_.patch);
+  return encoder(nn::patches(pixels, config_.patch), pixels.size(2) / config_.patch, trace);
+}
+
+Tensor Vqkd::to_quantizer(const Tensor& encoded) const { return encode2(tanh(encode1(encoded))); }
 
 Tensor Vqkd::encode(const Tensor& images) const {
   const NoGrad silent;

@@ -16,9 +16,9 @@ namespace tessera::beit3 {
 ///
 /// Published names: encoder, decoder (see VitTower; the decoder's patches are single codes),
 /// quantize, encode_task_layer.{0, 2}, decode_task_layer.{0, 2}; ours alone: pixel_head.{0, 2}.
-/// Unlike the published code, which guesses the range of pixel values from the largest of a batch,
-/// pictures are always in [0, 1]. Source: Peng et al., BEiT v2, arXiv:2208.06366, section 3.1, and
-/// the published code.
+/// Unlike the published code, which guesses the range of pixel values from the largest of a batch
+/// (published_pixels), `features` and `encode` always take pictures in [0, 1]. Source: Peng et al.,
+/// BEiT v2, arXiv:2208.06366, section 3.1, and the published code.
 struct Vqkd : nn::Module {
   VitTower encoder;
   nn::Linear encode1, encode2;  // encode_task_layer.0 and .2, tanh between
@@ -32,11 +32,19 @@ struct Vqkd : nn::Module {
 
   /// images (B, 3, S, S) in [0, 1] -> what is quantised, (B * N, code_width).
   Tensor features(const Tensor& images) const;
+  /// Pixels in [-1, 1] (see published_pixels), square pictures of any whole number of patches ->
+  /// what the encoder makes of them, (B * N, width). Positions are resampled for another size.
+  Tensor encoded(const Tensor& pixels, VitTrace* trace = nullptr) const;
+  /// (B * N, width) of the encoder -> what is quantised, (B * N, code_width).
+  Tensor to_quantizer(const Tensor& encoded) const;
   /// (B, 3, S, S) in [0, 1] -> codes (B * N) i64, row by row of patches. Nothing is recorded; many
   /// pictures are worked through in parts.
   Tensor encode(const Tensor& images) const;
   /// Vectors of codes (B * N, code_width) -> what the decoder makes of them, (B * N, width).
-  Tensor decoded(const Tensor& vectors) const { return decoder(vectors); }
+  /// `grid`: patches along a side of these pictures, 0 for the usual number.
+  Tensor decoded(const Tensor& vectors, int64_t grid = 0, VitTrace* trace = nullptr) const {
+    return decoder(vectors, grid, trace);
+  }
   /// (B * N, decoder_width) -> targets (B * N, target_width).
   Tensor target_of(const Tensor& decoded) const;
   /// (B * N, decoder_width) -> pixels of each patch in [-1, 1], unclipped, (B * N, 3 P P). Throws

@@ -4,6 +4,7 @@
 
 #include "autograd/autograd.h"
 #include "autograd/gradcheck.h"
+#include "nn/state_dict.h"
 #include "tests/beit3/vqkd/vqkd_testing.h"
 #include "tests/testing/errors.h"
 
@@ -142,6 +143,19 @@ TEST(VqkdTest, CodesMakePictures) {
   EXPECT_THROW(Vqkd(headless).decode_pixels(ids), StateError);
 }
 
+TEST(VqkdTest, PicturesOfAnotherSizeHaveResampledPositions) {
+  const NoGrad silent;
+  const Vqkd vq(kSmall, RandomKey{1});
+  EXPECT_EQ(vq.encoder.positions(3).shape(), (Shape{1, 10, 16}));
+  EXPECT_EQ(vq.encoder.positions(2).to_vector<float>(), vq.encoder.pos_embed.to_vector<float>());
+  const Tensor z = vq.to_quantizer(vq.encoded(zeros({2, 3, 24, 24})));
+  EXPECT_EQ(z.shape(), (Shape{18, 4}));
+  EXPECT_EQ(vq.decoded(z, 3).shape(), (Shape{18, 16}));
+  EXPECT_ERROR(vq.encoded(zeros({2, 3, 24, 20})), ShapeError,
+               "image tokenizer: pixels are (2, 3, 24, 20); expected (B, 3, S, S) with S a "
+               "multiple of 8");
+}
+
 TEST(VqkdTest, FilesGiveTheSameTokenizer) {
   const TemporaryFile file("tokenizer.vq");
   const Vqkd vq(kSmall, RandomKey{1});
@@ -204,6 +218,27 @@ TEST(VqkdTest, PublishedInitialisation) {
   EXPECT_NEAR(deviation(vq.encoder.blocks[1].mlp.fc2.weight), 0.02 / 2, 0.001);
   EXPECT_NEAR(deviation(vq.encoder.pos_embed), 0.02, 0.003);
   EXPECT_EQ(deviation(vq.encoder.blocks[0].mlp.fc1.bias), 0);
+}
+
+TEST(VqkdTest, DropsWhatPublishedFilesHoldBesides) {
+  VqkdConfig published = kSmall;
+  published.pixel_head = false;
+  nn::StateDict state = nn::clone(Vqkd(published, RandomKey{7}).state());
+  for (const char* name : {"teacher_model.visual.proj", "scaling_layer.shift", "loss.weight"}) {
+    state.emplace(name, zeros({1}));
+  }
+  Vqkd vq(published);
+  load_published(vq, state);
+  EXPECT_EQ(content_hash(vq), content_hash(Vqkd(published, RandomKey{7})));
+  state.erase("encoder.cls_token");
+  state.emplace("encoder.norm.weight", zeros({16}));
+  try {
+    load_published(vq, state);
+    ADD_FAILURE() << "a state that does not fit was loaded";
+  } catch (const StateError& error) {
+    EXPECT_NE(std::string(error.what()).find("\"encoder.cls_token\""), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("\"encoder.norm.weight\""), std::string::npos);
+  }
 }
 
 }  // namespace
