@@ -68,14 +68,6 @@ PretrainRecipe with_vocabularies(PretrainRecipe recipe, const Tokenizer& text, c
   return recipe;
 }
 
-std::vector<nn::ParamGroup> groups_of_model(const PretrainModel& model, double weight_decay) {
-  // The released code's skip list (beit3.md, 10.1): image positions and CLS do not decay.
-  return nn::make_param_groups(
-      model.named_parameters(),
-      {.weight_decay = weight_decay,
-       .no_decay = {"beit3.encoder.embed_positions.A.weight", "beit3.vision_embed.cls_token"}});
-}
-
 /// What must be equal for a run to go on: "name: checkpoint has …, this run has …" lines.
 std::string differences(const std::map<std::string, std::string>& saved,
                         const std::map<std::string, std::string>& here) {
@@ -112,6 +104,13 @@ std::map<std::string, std::string> identity(const PretrainRecipe& recipe, uint64
 
 }  // namespace
 
+std::vector<nn::ParamGroup> pretrain_groups(const PretrainModel& model, double weight_decay) {
+  return nn::make_param_groups(
+      model.named_parameters(),
+      {.weight_decay = weight_decay,
+       .no_decay = {"beit3.encoder.embed_positions.A.weight", "beit3.vision_embed.cls_token"}});
+}
+
 PretrainTrainer::PretrainTrainer(const PretrainRecipe& recipe)
     : tokenizer_(Tokenizer::load(recipe.text_tokenizer)),
       image_tokenizer_(std::make_unique<Vqkd>(load_vqkd(recipe.image_tokenizer))) {
@@ -121,7 +120,7 @@ PretrainTrainer::PretrainTrainer(const PretrainRecipe& recipe)
   model_ = PretrainModel(recipe_.model);
   initialise(model_, RandomKey{recipe_.seed}.fold(0x696E6974));
   optimizer_ = std::make_unique<nn::AdamW>(
-      groups_of_model(model_, recipe_.weight_decay),
+      pretrain_groups(model_, recipe_.weight_decay),
       nn::AdamWSettings{.lr = recipe_.lr,
                         .beta1 = recipe_.beta1,
                         .beta2 = recipe_.beta2,

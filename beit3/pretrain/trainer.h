@@ -24,6 +24,10 @@ struct StepReport {
   bool finite = true;  ///< false: the update was skipped
 };
 
+/// How the optimizer treats the model's parameters: everything decays but what has one axis,
+/// biases, image positions and the class token (the released code's list).
+std::vector<nn::ParamGroup> pretrain_groups(const PretrainModel& model, double weight_decay);
+
 /// A pretraining run in memory: model, optimizer, data, step. Deterministic: the state after n
 /// steps is a function of recipe, data and tokenizers, not of threads or of where it was resumed.
 class PretrainTrainer {

@@ -1,48 +1,34 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "tensor/base/dtype.h"
+#include "beit3/trust/report.h"
 
 namespace tessera::beit3 {
 
-/// One compared tensor.
-struct Comparison {
-  std::string name;
-  double max_difference = 0;  ///< largest absolute difference
-  double scale = 0;           ///< what it is held against: usually the largest recorded value
-  double tolerance = 0;       ///< allowed share of the scale
-  bool ok() const { return max_difference <= tolerance * scale; }
-  double relative() const { return scale > 0 ? max_difference / scale : max_difference; }
-};
-
-/// A case of a folder of recorded numbers, compared in the order of execution.
-struct CaseReport {
-  std::string name;
-  std::vector<Comparison> tensors;
-
-  bool ok() const;
-  /// The first tensor that differs, else null.
-  const Comparison* first_difference() const;
-  /// The tensor with the largest relative difference; null if nothing was compared.
-  const Comparison* worst() const;
-};
-
 struct ParityOptions {
-  DType dtype = DType::f32;  ///< of the computation: f32 or f64
-  double tolerance = 2e-5;   ///< share of each tensor's largest value
+  std::optional<DType> dtype = {};  ///< of the computation, f32 or f64; none: of the record
+  std::optional<double> tolerance =
+      {};  ///< share of the largest value; none: what the folder states
 };
 
-/// Names of the cases of a folder that can be run here, in the order of its manifest.
+/// Names of the cases of a folder, in the order of its manifest, then its checkpoints; those that
+/// cannot be run yet are included.
 std::vector<std::string> parity_cases(const std::filesystem::path& folder);
 
-/// Runs recorded cases of the official BEiT-3 models: manifest.json with the configuration,
-/// NAME.weights.safetensors and CASE.safetensors with inputs, outputs, each layer's results, and
-/// the gradient of every parameter. Case names may hold `*`. Throws IoError for files that are
-/// missing or malformed, ValueError for a case that does not exist or cannot be run yet.
+/// Runs recorded cases of the official models: the encoder's passes and an optimizer's steps
+/// (folders with a BEiT-3), the image tokenizer's parts and its training (VQ-KD), steps of masked
+/// data modelling. A folder holds manifest.json with sizes and cases, NAME.weights.safetensors, and
+/// CASE.safetensors with inputs and results. Checkpoints of PyTorch (.pth) beside them are cases
+/// too: NAME.pth has to hold the tensors of NAME.weights.safetensors, bit for bit; one of a
+/// training what the same steps give here.
+///
+/// Case names may hold `*`; none: all. A case of a kind that is not there yet is reported as such.
+/// Throws IoError for files that are missing or malformed, ValueError for a case that does not
+/// exist or another dtype.
 std::vector<CaseReport> run_parity(const std::filesystem::path& folder,
                                    const std::vector<std::string>& cases = {},
                                    const ParityOptions& options = {});

@@ -232,6 +232,24 @@ TEST(Bench, TimesEveryKindOfWork) {
   expect_error(run_beit3("bench --gemm fast"), 2, "auto, openblas or packed");
 }
 
+TEST(Parity, EndsWithOneUnlessSomethingWasComparedAndAllIsEqual) {
+  const std::string recorded = "parity run data/beit3-parity ";
+  const Outcome equal = run_beit3(recorded + "encoder-text --dtype f64");
+  EXPECT_EQ(equal.code, 0) << equal.out;
+  EXPECT_THAT(equal.out, HasSubstr("1 equal, 0 differ, 0 not supported yet\n"));
+  const Outcome different = run_beit3(recorded + "encoder-text --tolerance 1e-12");
+  EXPECT_EQ(different.code, 1);
+  EXPECT_THAT(different.out, HasSubstr("hidden.layer0.attn"));
+  EXPECT_THAT(different.out, HasSubstr("DIFFERS"));
+  const Outcome later = run_beit3(recorded + "classification");
+  EXPECT_EQ(later.code, 1);
+  EXPECT_THAT(later.out, HasSubstr("not supported yet: needs the task image classification"));
+  const Outcome json = run_beit3(recorded + "cosine_scheduler --json");
+  EXPECT_EQ(json.code, 0);
+  EXPECT_THAT(json.out, StartsWith("{\"equal\":1,\"different\":0,\"unsupported\":0,"));
+  expect_error(run_beit3(recorded + "encoder-text --dtype f16"), 2, "--dtype");
+}
+
 TEST(Inspect, RefusesWhatIsNoModel) {
   const TemporaryFolder folder;
   write_text(folder / "x.safetensors", "nothing of the kind");

@@ -8,9 +8,6 @@
 namespace tessera::beit3 {
 namespace {
 
-using testing::expect_near_scale;
-using testing::recorded;
-
 /// (B, D, h, w), as the published code has it, to rows.
 Tensor rows_of(const Tensor& map) {
   return reshape(permute(map.to(DType::f64), {0, 2, 3, 1}), {-1, map.size(1)});
@@ -63,41 +60,6 @@ TEST(QuantizerTest, ACodeThatNobodyUsesStays) {
   const Quantized q = golden.q(rows_of(golden.map));
   golden.q.update(q.normalised, q.ids, 0.5);
   tessera::testing::expect_close(slice(golden.q.weight, 0, 3, 4), slice(before, 0, 3, 4), 1e-15);
-}
-
-TEST(QuantizerTest, EqualsTheOfficialQuantiser) {
-  const std::vector<std::pair<std::string, double>> cases{{"quantizer-80.f64", 0.8},
-                                                          {"quantizer-tie.f64", 0.99}};
-  for (const auto& [file, decay] : cases) {
-    const nn::StateDict r = recorded(file);
-    Quantizer q(48, 8, {}, {.dtype = DType::f64});
-    copy_into(r.at("input.before.embedding.weight").to(DType::f64), q.weight);
-    copy_into(r.at("input.before.cluster_size").to(DType::f64), q.cluster_size);
-    for (int step = 0; r.contains(format("input.z.step{}", step)); ++step) {
-      auto of = [&](const std::string& name) { return r.at(format("{}.step{}", name, step)); };
-      const Tensor map = requires_grad(of("input.z").to(DType::f64));
-      const Quantized out = q(rows_of(map));
-      EXPECT_EQ(out.ids.to_vector<int64_t>(), of("ids").to_vector<int64_t>()) << file << step;
-      expect_near_scale(out.commitment, of("loss"), 1e-9, "loss");
-      expect_near_scale(out.codes.detach(), rows_of(of("quantized")), 1e-9, "quantized");
-      backward(out.commitment + sum(out.codes * rows_of(of("input.cotangent"))));
-      expect_near_scale(map.grad(), of("grad.z"), 1e-9, "grad.z");
-      q.update(out.normalised, out.ids, decay);
-      expect_near_scale(q.weight, of("after.embedding.weight"), 1e-9, "codes");
-      expect_near_scale(q.cluster_size, of("after.cluster_size"), 1e-9, "cluster size");
-    }
-  }
-}
-
-TEST(QuantizerTest, KMeansEqualsTheOfficialOne) {
-  const nn::StateDict r = recorded("kmeans.f64");
-  const Tensor samples = r.at("input.samples").to(DType::f64);
-  const Tensor first = index_select(samples, r.at("input.first_centres"), 0);
-  for (int n : {1, 2, 5, 10}) {
-    const KMeans found = spherical_k_means(samples, first, n);
-    expect_near_scale(found.means, r.at(format("means.iteration{}", n)), 1e-9, "means");
-    EXPECT_EQ(found.counts, r.at(format("bins.iteration{}", n)).to_vector<int64_t>());
-  }
 }
 
 TEST(QuantizerTest, ARowOfZerosHasNoDirectionAndNoDerivative) {

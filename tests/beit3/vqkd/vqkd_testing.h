@@ -12,19 +12,6 @@
 
 namespace tessera::beit3::testing {
 
-/// |difference| <= bound times the largest expected value.
-inline void expect_near_scale(const Tensor& actual, const Tensor& expected, double bound,
-                              const std::string& what) {
-  double largest = 0;
-  for (double v : expected.to_vector<double>()) largest = std::max(largest, std::abs(v));
-  tessera::testing::expect_close(actual.to(DType::f64), expected.to(DType::f64), bound * largest,
-                                 what);
-}
-
-inline nn::StateDict recorded(const std::string& name) {
-  return nn::load_safetensors("data/vqkd/" + name + ".safetensors").tensors;
-}
-
 /// A path of its own, removed at the end.
 class TemporaryFile {
  public:
