@@ -61,7 +61,7 @@ RowLosses cross_entropy_rows(const Tensor& logits, const Tensor& labels,
     if (detail::backend_of(logits).try_cross_entropy(rows.view(), dense.view(), arguments(options),
                                                      loss.mutable_view(), lse.mutable_view(),
                                                      best.mutable_view())) {
-      record(CrossEntropy(dense, options), {rows}, {loss}, {lse});
+      record(CrossEntropy(options), {rows, dense}, {loss}, {lse});
       return {loss, best};
     }
   }
@@ -103,7 +103,7 @@ RowLosses linear_cross_entropy_rows(const Tensor& x, const Tensor& weight, const
     if (detail::backend_of(x).try_linear_cross_entropy(
             rows.view(), w.view(), detail::optional_view(b), dense.view(), arguments(options),
             loss.mutable_view(), lse.mutable_view(), best.mutable_view())) {
-      record(LinearCrossEntropy(dense, options), {rows, w, b}, {loss}, {lse});
+      record(LinearCrossEntropy(options), {rows, w, b, dense}, {loss}, {lse});
       return {loss, best};
     }
   }
@@ -133,13 +133,13 @@ Tensor composed::linear_cross_entropy_rows(const Tensor& x, const Tensor& weight
   return composed::cross_entropy_rows(bias.defined() ? products + bias : products, labels, options);
 }
 
-Tensor kernels::cross_entropy_backward(const Tensor& g, const Tensor& logits, const Tensor& lse,
-                                       const CrossEntropy& op) {
+Tensor kernels::cross_entropy_backward(const Tensor& g, const Tensor& logits, const Tensor& labels,
+                                       const Tensor& lse, const CrossEntropyOptions& options) {
   const Tensor g_rows = g.detach().contiguous();
   const Tensor rows = detail::as_row_view(logits.detach());
   const Tensor dlogits = empty_like(logits);
   if (!detail::backend_of(logits).try_cross_entropy_backward(
-          g_rows.view(), rows.view(), op.labels.view(), lse.view(), arguments(op.options),
+          g_rows.view(), rows.view(), labels.view(), lse.view(), arguments(options),
           dlogits.mutable_view())) {
     return {};
   }
@@ -147,8 +147,9 @@ Tensor kernels::cross_entropy_backward(const Tensor& g, const Tensor& logits, co
 }
 
 kernels::LinearCrossEntropyGrad kernels::linear_cross_entropy_backward(
-    const Tensor& g, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& lse,
-    const LinearCrossEntropy& op, bool want_dx, const Sink& dw, const Sink& db) {
+    const Tensor& g, const Tensor& x, const Tensor& weight, const Tensor& bias,
+    const Tensor& labels, const Tensor& lse, const CrossEntropyOptions& options, bool want_dx,
+    const Sink& dw, const Sink& db) {
   const Tensor g_rows = g.detach().contiguous();
   const Tensor x_rows = detail::as_row_view(x.detach());
   const Tensor w = detail::as_row_view(weight.detach());
@@ -169,8 +170,8 @@ kernels::LinearCrossEntropyGrad kernels::linear_cross_entropy_backward(
   place(dw, weight, grad.dw, out.dw, out.accumulate_w);
   if (bias.defined()) place(db, bias, grad.db, out.dbias, out.accumulate_bias);
   if (!detail::backend_of(x).try_linear_cross_entropy_backward(
-          g_rows.view(), x_rows.view(), w.view(), detail::optional_view(b), op.labels.view(),
-          lse.view(), arguments(op.options), out)) {
+          g_rows.view(), x_rows.view(), w.view(), detail::optional_view(b), labels.view(),
+          lse.view(), arguments(options), out)) {
     return {.dx = {}, .dw = {}, .db = {}, .declined = true};
   }
   for (const Sink* sink : {&dw, &db}) {

@@ -10,18 +10,16 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;   ///< mass spread evenly over all classes, in [0, 1)
 };
 
-/// inputs: logits. outputs: loss. statistics: log-sum-exp.
+/// inputs: logits, labels. outputs: loss. statistics: log-sum-exp.
 struct CrossEntropy final : Op {
-  Tensor labels;
   CrossEntropyOptions options;
-  CrossEntropy(Tensor l, CrossEntropyOptions o) : labels(std::move(l)), options(o) {}
+  explicit CrossEntropy(CrossEntropyOptions o) : options(o) {}
   std::string_view name() const override { return "cross_entropy"; }
 };
-/// inputs: x, W, b (undefined: none). outputs: loss. statistics: log-sum-exp.
+/// inputs: x, W, b (undefined: none), labels. outputs: loss. statistics: log-sum-exp.
 struct LinearCrossEntropy final : Op {
-  Tensor labels;
   CrossEntropyOptions options;
-  LinearCrossEntropy(Tensor l, CrossEntropyOptions o) : labels(std::move(l)), options(o) {}
+  explicit LinearCrossEntropy(CrossEntropyOptions o) : options(o) {}
   std::string_view name() const override { return "linear_cross_entropy"; }
 };
 
@@ -58,17 +56,17 @@ Tensor linear_cross_entropy_rows(const Tensor& x, const Tensor& weight, const Te
 
 namespace kernels {
 /// Undefined if the backend declines.
-Tensor cross_entropy_backward(const Tensor& g, const Tensor& logits, const Tensor& lse,
-                              const CrossEntropy& op);
+Tensor cross_entropy_backward(const Tensor& g, const Tensor& logits, const Tensor& labels,
+                              const Tensor& lse, const CrossEntropyOptions& options);
 struct LinearCrossEntropyGrad {
   Tensor dx, dw, db;
   bool declined = false;
 };
 LinearCrossEntropyGrad linear_cross_entropy_backward(const Tensor& g, const Tensor& x,
                                                      const Tensor& weight, const Tensor& bias,
-                                                     const Tensor& lse,
-                                                     const LinearCrossEntropy& op, bool want_dx,
-                                                     const Sink& dw, const Sink& db);
+                                                     const Tensor& labels, const Tensor& lse,
+                                                     const CrossEntropyOptions& options,
+                                                     bool want_dx, const Sink& dw, const Sink& db);
 }  // namespace kernels
 
 }  // namespace tessera

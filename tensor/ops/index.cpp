@@ -22,7 +22,7 @@ Tensor select_checked(const Tensor& x, const Tensor& index, int axis) {
   if (y.numel() > 0) {
     detail::backend_of(x).index_select(x.view(), index.view(), axis, y.mutable_view());
   }
-  record(IndexSelect(axis, index, x.shape()), {x}, {y});
+  record(IndexSelect(axis, x.shape()), {x, index}, {y});
   return y;
 }
 
@@ -71,7 +71,7 @@ Tensor index_sum(const Tensor& x, const Tensor& index, const Shape& shape, int64
   if (x.numel() > 0) {
     detail::backend_of(x).index_add(x.view(), index.view(), at, y.mutable_view());
   }
-  record(IndexSum(IndexSelect(at, index, shape)), {x}, {y});
+  record(IndexSum(IndexSelect(at, shape)), {x, index}, {y});
   return y;
 }
 
@@ -83,7 +83,7 @@ Tensor gather(const Tensor& x, const Tensor& index, int64_t axis) {
   if (y.numel() > 0) {
     detail::backend_of(x).gather(x.view(), index.view(), at, y.mutable_view());
   }
-  record(Gather(at, index, x.shape()), {x}, {y});
+  record(Gather(at, x.shape()), {x, index}, {y});
   return y;
 }
 
@@ -97,7 +97,7 @@ Tensor scatter_sum(const Tensor& x, const Tensor& index, const Shape& shape, int
   if (x.numel() > 0) {
     detail::backend_of(x).scatter_add(x.view(), index.view(), at, y.mutable_view());
   }
-  record(ScatterSum(Gather(at, index, shape)), {x}, {y});
+  record(ScatterSum(Gather(at, shape)), {x, index}, {y});
   return y;
 }
 

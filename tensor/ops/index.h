@@ -4,30 +4,29 @@
 
 namespace tessera {
 
+/// inputs: x, index. So are those of the others: a change of the index before the walk is noticed.
 struct IndexSelect final : Op {
   int axis;
-  Tensor index;
   Shape from;
-  IndexSelect(int a, Tensor i, Shape f) : axis(a), index(std::move(i)), from(f) {}
+  IndexSelect(int a, Shape f) : axis(a), from(f) {}
   std::string_view name() const override { return "index_select"; }
 };
 /// The transpose of IndexSelect: zeros of shape `select.from` to which x's slices are added.
 struct IndexSum final : Op {
   IndexSelect select;
-  explicit IndexSum(IndexSelect s) : select(std::move(s)) {}
+  explicit IndexSum(IndexSelect s) : select(s) {}
   std::string_view name() const override { return "index_sum"; }
 };
 struct Gather final : Op {
   int axis;
-  Tensor index;
   Shape from;
-  Gather(int a, Tensor i, Shape f) : axis(a), index(std::move(i)), from(f) {}
+  Gather(int a, Shape f) : axis(a), from(f) {}
   std::string_view name() const override { return "gather"; }
 };
 /// The transpose of Gather.
 struct ScatterSum final : Op {
   Gather gather;
-  explicit ScatterSum(Gather g) : gather(std::move(g)) {}
+  explicit ScatterSum(Gather g) : gather(g) {}
   std::string_view name() const override { return "scatter_sum"; }
 };
 
