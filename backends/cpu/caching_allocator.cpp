@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include <sys/mman.h>
 
@@ -126,6 +127,7 @@ void* CachingAllocator::allocate(size_t bytes) {
   live_bytes_ += bytes;
   peak_bytes_ = std::max(peak_bytes_, live_bytes_);
   unpoison(block->memory(), bytes);
+  if (fresh_byte_ >= 0) std::memset(block->memory(), fresh_byte_, bytes);
   return block->memory();
 }
 
@@ -175,6 +177,11 @@ void CachingAllocator::release_cache() {
 void CachingAllocator::fail_after(int64_t count) {
   const std::lock_guard lock(mutex_);
   fail_in_ = count;
+}
+
+void CachingAllocator::fill_fresh(int byte) {
+  const std::lock_guard lock(mutex_);
+  fresh_byte_ = byte;
 }
 
 CachingAllocator::Block* CachingAllocator::take(size_t bytes) {

@@ -37,6 +37,9 @@ class CachingAllocator {
 
   /// For tests: the `count`-th allocation from now on throws OutOfMemory, once. 0: none.
   void fail_after(int64_t count);
+  /// For tests: from now on memory comes filled with `byte`, so that a read of what nobody wrote
+  /// shows in the result. Negative: as it is.
+  void fill_fresh(int byte);
 
  private:
   struct Block;
@@ -59,6 +62,7 @@ class CachingAllocator {
   Region* regions_ = nullptr;
   size_t mapped_bytes_ = 0, used_bytes_ = 0, live_bytes_ = 0, peak_bytes_ = 0;
   int64_t system_allocations_ = 0, fail_in_ = 0;
+  int fresh_byte_ = -1;
 };
 
 /// The allocator of the CPU backend; it outlives every static object.

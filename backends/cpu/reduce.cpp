@@ -1,5 +1,6 @@
 #include "backends/cpu/isa/reduce.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "backends/cpu/convert_internal.h"
@@ -9,7 +10,8 @@
 #include "backends/cpu/scratch.h"
 
 /// Reductions in a fixed order: short runs in the compute type on fixed lanes, runs and chunks
-/// added in f64. Chunks depend on shapes only, so threads do not change the bits.
+/// added in f64. Chunks depend on shapes only, so threads do not change the bits; a sum over memory
+/// that would be walked in another order is made of a row-major copy, so layouts do not either.
 namespace tessera {
 namespace {
 
@@ -240,6 +242,39 @@ void reduce_columns(const Plan& plan, size_t column_axis, const ConstView& x, co
   }
 }
 
+/// The kept axis along which results lie side by side in x, so that whole rows are folded; -1:
+/// none.
+int column_axis(const Plan& plan) {
+  if (plan.reduced.numel <= 1) return -1;
+  for (int i = 0; i < plan.kept.rank; ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (plan.kept.stride[at][1] == 1 && plan.kept.size[at] > 1) return i;
+  }
+  return -1;
+}
+
+/// Would a sum over x add in the order that it has over contiguous memory? Rows are cut where their
+/// inner axis ends, columns by how many lie side by side.
+bool sums_as_if_contiguous(const ConstView& x, const View& y) {
+  if (is_contiguous(x.shape, x.strides)) return true;
+  int64_t before = std::numeric_limits<int64_t>::max();
+  for (int i = 0; i < x.rank(); ++i) {
+    if (y.shape[i] != 1 || x.shape[i] == 1) continue;
+    if (x.strides[i] > before) return false;
+    before = x.strides[i];
+  }
+  ConstView dense = x;
+  dense.strides = contiguous_strides(x.shape);
+  const Plan ours = plan_of(x, y), plain = plan_of(dense, y);
+  const int a = column_axis(ours), b = column_axis(plain);
+  if (a >= 0 && b >= 0) {
+    return ours.kept.size[static_cast<size_t>(a)] == plain.kept.size[static_cast<size_t>(b)];
+  }
+  const auto &mine = ours.reduced, &theirs = plain.reduced;
+  return a == b && std::equal(mine.size.begin(), mine.size.begin() + mine.rank, theirs.size.begin(),
+                              theirs.size.begin() + theirs.rank);
+}
+
 template <class T, class R>
 void run_reduction(const ConstView& x, const View& y, bool accumulate) {
   if (y.numel() == 0) return;
@@ -254,11 +289,8 @@ void run_reduction(const ConstView& x, const View& y, bool accumulate) {
     return;
   }
   const Plan plan = plan_of(x, y);
-  for (size_t i = 0; i < static_cast<size_t>(plan.kept.rank); ++i) {
-    const bool rows_too = plan.reduced.numel > 1;
-    if (plan.kept.stride[i][1] == 1 && plan.kept.size[i] > 1 && rows_too) {
-      return reduce_columns<T, R>(plan, i, x, y, accumulate);
-    }
+  if (const int axis = column_axis(plan); axis >= 0) {
+    return reduce_columns<T, R>(plan, static_cast<size_t>(axis), x, y, accumulate);
   }
   reduce_rows<T, R>(plan, x, y, accumulate);
 }
@@ -287,6 +319,12 @@ int64_t first_largest(const T* line, int64_t step, int64_t count) {
 }  // namespace
 
 void CpuBackend::reduce(ReduceOp f, ConstView x, View y, bool accumulate) {
+  if (f == ReduceOp::sum && is_floating(x.dtype) && !sums_as_if_contiguous(x, y)) {
+    const Scratch dense(static_cast<size_t>(x.numel()) * size_of(x.dtype));
+    const View row_major{dense.data(), x.dtype, x.shape, contiguous_strides(x.shape)};
+    copy(x, row_major);
+    return reduce(f, row_major, y, accumulate);
+  }
   visit_dtype(x.dtype, [&]<class T>(TypeTag<T>) {
     switch (f) {
       case ReduceOp::sum:

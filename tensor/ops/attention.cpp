@@ -116,7 +116,8 @@ Tensor segmented_attention(const Tensor& qkv, const Segments& segments, Attentio
     return segmented_attention(qkv.to(DType::f32), segments, rule, scale).to(qkv.dtype());
   }
   if (qkv.numel() > 0) {
-    const Tensor rows = detail::as_row_view(qkv);
+    // Kernels read heads in place: no gaps between rows either.
+    const Tensor rows = qkv.contiguous();
     const Tensor y = empty({qkv.size(0), qkv.size(2), qkv.size(3)}, qkv.options());
     const Tensor lse = empty({qkv.size(0), qkv.size(2)}, qkv.options());
     if (detail::backend_of(qkv).try_segmented_attention(
@@ -144,8 +145,8 @@ Tensor composed::segmented_attention(const Tensor& qkv, const Segments& segments
 
 Tensor kernels::segmented_attention_backward(const Tensor& g, const Tensor& qkv, const Tensor& y,
                                              const Tensor& lse, const SegmentedAttention& op) {
-  const Tensor g_rows = detail::as_row_view(g.detach()), y_rows = detail::as_row_view(y.detach());
-  const Tensor qkv_rows = detail::as_row_view(qkv.detach());
+  const Tensor g_rows = g.detach().contiguous(), y_rows = y.detach().contiguous();
+  const Tensor qkv_rows = qkv.detach().contiguous();
   const Tensor dqkv = empty_like(qkv);
   if (!detail::backend_of(qkv).try_segmented_attention_backward(
           g_rows.view(), qkv_rows.view(), y_rows.view(), lse.view(),

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -135,6 +136,20 @@ TEST(CachingAllocator, InjectedFailure) {
   void* q = allocator.allocate(10);
   allocator.free(p);
   allocator.free(q);
+}
+
+TEST(CachingAllocator, FillsFreshMemoryForTests) {
+  CachingAllocator allocator;
+  allocator.fill_fresh(0xA5);
+  for (int round = 0; round < 2; ++round) {  // new memory, then memory that was in use
+    auto* p = static_cast<unsigned char*>(allocator.allocate(1000));
+    EXPECT_EQ(std::count(p, p + 1000, 0xA5), 1000);
+    std::fill_n(p, 1000, static_cast<unsigned char>(0));
+    allocator.free(p);
+  }
+  allocator.fill_fresh(-1);
+  void* p = allocator.allocate(10);
+  allocator.free(p);
 }
 
 TEST(CachingAllocator, ManyThreads) {
