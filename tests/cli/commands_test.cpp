@@ -59,6 +59,8 @@ TEST(Mistakes, AreErrorsWithASuggestion) {
   expect_error(run_beit3("data synth"), 2, "DIR");
   expect_error(run_beit3("help nonsense-word"), 2, "nonsense-word");
   expect_error(run_beit3("gradcheck --op sofmax"), 2, "did you mean \"softmax\"?");
+  expect_error(run_beit3("gradcheck --module nothing"), 2, "no parameter's name holds \"nothing\"");
+  expect_error(run_beit3("gradcheck --op exp --preset nano"), 2, "--op looks at one op");
   expect_error(run_beit3("config show --preset naon"), 2, "nano");
   expect_error(run_beit3("config show --dtype f16"), 2, "f32 or bf16");
   expect_error(run_beit3("doctor --isa sse9"), 2, "sse9");
@@ -204,9 +206,15 @@ TEST(Machine, IsDescribed) {
   EXPECT_THAT(run_beit3("--version").out, StartsWith("beit3 "));
 }
 
-TEST(Gradcheck, PassesForEveryOp) {
-  const Outcome outcome = run_beit3("gradcheck --order 1");
-  EXPECT_EQ(outcome.code, 0) << outcome.out;
+TEST(Gradcheck, PassesForEveryOpAndEveryParameter) {
+  const Outcome outcome = run_beit3("gradcheck --order 1 --threads 1");
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("ok     softmax "));
+  for (const char* name : {"beit3.text_embed.weight", "mim_head.bias", "vision_embed.mask_token",
+                           "layers.0.self_attn.q_proj.A.bias", "encoder.layers.1.ffn.B.fc2.weight",
+                           "encoder.layer_norm.A.bias"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(name));
+  }
   EXPECT_THAT(outcome.out, HasSubstr(" right, 0 wrong\n"));
 }
 
@@ -248,6 +256,14 @@ TEST(Parity, EndsWithOneUnlessSomethingWasComparedAndAllIsEqual) {
   EXPECT_EQ(json.code, 0);
   EXPECT_THAT(json.out, StartsWith("{\"equal\":1,\"different\":0,\"unsupported\":0,"));
   expect_error(run_beit3(recorded + "encoder-text --dtype f16"), 2, "--dtype");
+}
+
+TEST(Gradcheck, LooksAtOneModuleAndWritesJson) {
+  const Outcome outcome =
+      run_beit3("gradcheck --module layers.0.self_attn.out_proj --threads 1 --json");
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(outcome.out, StartsWith("{\"cases\": 16, \"wrong\": 0, \"worst\": {"));
+  EXPECT_THAT(outcome.out, HasSubstr("layers.0.self_attn.out_proj.B.bias"));
 }
 
 TEST(Inspect, RefusesWhatIsNoModel) {
