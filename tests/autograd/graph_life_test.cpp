@@ -37,6 +37,55 @@ TEST(GraphLife, AChainOfAMillionOpsIsWalked) {
   });
 }
 
+TEST(GraphLife, AMillionOpsOfManyKindsAreWalked) {
+  on_small_stack([] {
+    const Tensor x = requires_grad(full({2, 3}, 0.5));
+    Tensor y = x;
+    for (int i = 0; i < 200'000; ++i) {  // five ops each; y stays what it is, the slope too
+      y = reshape(transpose(y), {2, 3});
+      y = reshape(y, {6});
+      y = reshape(mul(y, 2.0) * 0.5, {2, 3});
+    }
+    backward(sum(y));
+    expect_values(x.grad(), {2, 3}, std::vector<double>(6, 1.0));
+  });
+}
+
+TEST(GraphLife, AWideGraphSumsWhatManyUsesSay) {
+  const Tensor x = requires_grad(from_values({1, 2}, {DType::f64}));
+  Tensors terms;
+  for (int i = 0; i < 100'000; ++i) terms.push_back(x * static_cast<double>(i % 7));
+  backward(sum(stack(terms)));
+  double expected = 0;
+  for (int i = 0; i < 100'000; ++i) expected += i % 7;
+  expect_values(x.grad(), {2}, {expected, expected});
+}
+
+TEST(GraphLife, ADeepAndWideGraph) {
+  on_small_stack([] {
+    // Each layer uses every value of the one before, twice: 2^n paths, but n layers of work.
+    const Tensor x = requires_grad(from_values({1}, {DType::f64}));
+    Tensor y = x;
+    for (int i = 0; i < 500; ++i) y = (y + y) * 0.5;
+    Tensor z = x;
+    for (int i = 0; i < 50'000; ++i) z = (z + x) * 0.5;
+    backward(sum(y + z));
+    expect_values(x.grad(), {1}, {2}, tolerance(DType::f64, 50'000));
+  });
+}
+
+TEST(GraphLife, SecondDerivativesOfALongChain) {
+  on_small_stack([] {
+    const Tensor x = requires_grad(from_values({1}, {DType::f64}));
+    Tensor y = x * x;
+    for (int i = 0; i < 20'000; ++i) y = y * 1.0000001 + 1e-9;
+    const Tensor slope = grad(y, {x}, {.create_graph = true})[0];
+    const double growth = std::pow(1.0000001, 20'000);
+    expect_values(slope, {1}, {2 * growth}, tolerance(DType::f64, 1, 20'000));
+    expect_values(grad(slope, {x})[0], {1}, {2 * growth}, tolerance(DType::f64, 1, 20'000));
+  });
+}
+
 TEST(GraphLife, ADeepGraphIsReleasedWithoutAWalk) {
   on_small_stack([] {
     const Tensor x = requires_grad(ones({1}));

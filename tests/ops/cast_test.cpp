@@ -1,28 +1,43 @@
 #include "tensor/ops/cast.h"
 
 #include "autograd/autograd.h"
-#include "tests/ops/all_cases.h"
-#include "tests/testing/op_test.h"
-#include "tests/testing/tensors.h"
+#include "tests/ops/op_table.h"
+#include "tests/testing/reference.h"
 
 namespace tessera::testing {
 
 std::vector<OpCase> cast_cases() {
-  const CaseFunction same = [](const Tensors& in) {
-    return from_data(in[0].to_vector<double>(), in[0].shape());
-  };
-  return {{.name = "clone",
-           .inputs = {random({3, 4}, 1)},
-           .run = [](const Tensors& in) { return clone(in[0]); },
-           .expected = same,
-           .empty = {zeros({0, 4}, {DType::f64})}},
-          {.name = "contiguous",
-           .inputs = {random({3, 4}, 1)},
-           .run = [](const Tensors& in) { return transpose(transpose(in[0]).contiguous()); },
-           .expected = same}};
+  const Reference same = [](const Tensors& in) { return reference::exact(in[0]); };
+  std::vector<OpCase> all;
+  for (const Shape& shape :
+       {Shape{}, Shape{5}, Shape{3, 4}, Shape{2, 3, 4}, Shape{2, 1, 3, 2}, Shape{0, 4}}) {
+    all.push_back({.op = "clone",
+                   .name = to_string(shape),
+                   .inputs = {random(shape, 1)},
+                   .run = [](const Tensors& in) { return clone(in[0]); },
+                   .reference = same,
+                   .dtypes = kStored});
+    if (shape.rank() < 2) continue;
+    all.push_back(
+        {.op = "contiguous",
+         .name = to_string(shape),
+         .inputs = {random(shape, 1)},
+         .run = [](const Tensors& in) { return transpose(transpose(in[0]).contiguous()); },
+         .reference = same,
+         .dtypes = kStored});
+  }
+  // To another dtype and back: the values there must be the nearest ones.
+  for (DType to : {DType::f32, DType::f64}) {
+    all.push_back({.op = "to",
+                   .name = format("{} and back", to),
+                   .inputs = {random({3, 4}, 2).to(DType::f32).to(DType::f64)},
+                   .run = [to](const Tensors& in) { return in[0].to(to).to(in[0].dtype()); },
+                   .reference = same,
+                   .dtypes = {DType::f64, DType::f32, DType::bf16, DType::f16},
+                   .differentiable = false});  // its differences are those of f32
+  }
+  return all;
 }
-
-INSTANTIATE_TEST_SUITE_P(Cast, OpTest, ::testing::ValuesIn(cast_cases()), case_name);
 
 TEST(Cast, GradientsHaveTheDTypeOfTheirInput) {
   for (const DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16}) {

@@ -9,7 +9,7 @@
 #include "autograd/rule_table.h"
 #include "backends/registry.h"
 #include "tensor/ops/ops.h"
-#include "tests/ops/all_cases.h"
+#include "tests/ops/op_table.h"
 #include "tests/testing/op_test.h"
 
 namespace tessera::testing {
@@ -65,16 +65,6 @@ std::vector<OpType> op_types() {
   return all;
 }
 
-std::vector<OpCase> all_cases() {
-  std::vector<OpCase> all;
-  for (auto table : {attention_cases, cast_cases, cross_entropy_cases, dropout_cases,
-                     elementwise_cases, gelu_layer_norm_cases, index_cases, layer_norm_cases,
-                     matmul_cases, reduce_cases, shape_ops_cases, softmax_cases}) {
-    for (OpCase& c : table()) all.push_back(std::move(c));
-  }
-  return all;
-}
-
 /// Recorded by no case, and why.
 const std::set<std::string> kWithoutCase{
     "Cast",  // changes the dtype, which a case in f64 cannot: cast_test.cpp
@@ -115,11 +105,13 @@ TEST(Coverage, EveryOpHasARule) {
 
 TEST(Coverage, EveryOpIsRecordedByACase) {
   std::set<std::type_index> recorded;
-  for (const OpCase& c : all_cases()) {
-    const Tensors ys = c.run(leaves_of(c.inputs));
-    for (const Node* node : nodes_behind(ys)) {
-      const Op& op = *node->op;
-      recorded.insert(typeid(op));
+  for (const OpEntry& entry : op_table()) {
+    for (const OpCase& c : entry.samples) {
+      const Tensors ys = c.run(leaves_of(c.inputs));
+      for (const Node* node : nodes_behind(ys)) {
+        const Op& op = *node->op;
+        recorded.insert(typeid(op));
+      }
     }
   }
   // The plain backend of the tests declines fused kernels, so their compositions record themselves.

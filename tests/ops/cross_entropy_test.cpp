@@ -1,81 +1,142 @@
 #include "tensor/ops/cross_entropy.h"
 
 #include "autograd/autograd.h"
-#include "tests/ops/all_cases.h"
-#include "tests/testing/op_test.h"
-#include "tests/testing/tensors.h"
+#include "tests/ops/op_table.h"
+#include "tests/testing/reference.h"
 
 namespace tessera::testing {
 namespace {
 
-Tensor labels_of(const std::vector<int64_t>& labels) {
+using Labels = std::vector<int64_t>;
+
+Tensor labels_of(const Labels& labels) {
   return from_data(labels, {static_cast<int64_t>(labels.size())});
 }
 
-OpCase rows(const char* name, const Tensor& labels, const CrossEntropyOptions& options) {
-  return {
-      .name = name,
-      .inputs = {random({labels.size(0), 6}, 111)},
-      .run = [=](const Tensors& in) { return cross_entropy_rows(in[0], labels, options).loss; },
-      .expected =
-          [=](const Tensors& in) { return composed::cross_entropy_rows(in[0], labels, options); },
-      .composed = true,
-      .length = 12};
+Grid logits_of(const Tensors& in) {
+  return reference::grouped_linear(in[0], {{0}}, std::span(&in[1], 1), std::span(&in[2], 1));
 }
 
-OpCase linear_rows(const char* name, const Tensor& labels, const CrossEntropyOptions& options,
-                   bool bias) {
-  return {.name = name,
-          .inputs = {random({labels.size(0), 3}, 112), random({6, 3}, 113),
-                     bias ? random({6}, 114) : Tensor()},
+OpCase rows(const char* name, const Labels& labels, const CrossEntropyOptions& options,
+            int64_t classes = 6) {
+  const Tensor index = labels_of(labels);
+  return {
+      .op = "cross_entropy_rows",
+      .name = name,
+      .inputs = {random({index.size(0), classes}, 111) * 2.0},
+      .run = [=](const Tensors& in) { return cross_entropy_rows(in[0], index, options).loss; },
+      .reference =
+          [=](const Tensors& in) {
+            return reference::cross_entropy(reference::exact(in[0]), labels, options);
+          },
+      .composed =
+          [=](const Tensors& in) { return composed::cross_entropy_rows(in[0], index, options); },
+      .length = 2 * classes};
+}
+
+OpCase linear_rows(const char* name, const Labels& labels, const CrossEntropyOptions& options,
+                   bool bias, int64_t width = 3, int64_t classes = 6) {
+  const Tensor index = labels_of(labels);
+  return {.op = "linear_cross_entropy_rows",
+          .name = name,
+          .inputs = {random({index.size(0), width}, 112), random({classes, width}, 113),
+                     bias ? random({classes}, 114) : Tensor()},
           .run =
               [=](const Tensors& in) {
-                return linear_cross_entropy_rows(in[0], in[1], in[2], labels, options).loss;
+                return linear_cross_entropy_rows(in[0], in[1], in[2], index, options).loss;
               },
-          .expected =
+          .reference =
               [=](const Tensors& in) {
-                return composed::linear_cross_entropy_rows(in[0], in[1], in[2], labels, options);
+                return reference::cross_entropy(logits_of(in), labels, options);
               },
-          .composed = true,
+          .composed =
+              [=](const Tensors& in) {
+                return composed::linear_cross_entropy_rows(in[0], in[1], in[2], index, options);
+              },
+          .parameters = 1,
           .length = 40};
+}
+
+/// The mean over the rows that count.
+Grid mean_of(const Grid& losses, const Labels& labels, int64_t ignored) {
+  reference::Row counted;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] != ignored) counted.push_back(losses.elements[i]);
+  }
+  return {{}, {reference::mean(counted)}};
+}
+
+/// The index of the first largest logit: exact.
+OpCase best(const char* name, const Labels& labels, int64_t classes) {
+  const Tensor index = labels_of(labels);
+  return {.op = "cross_entropy_rows",
+          .name = name,
+          .inputs = {random({index.size(0), classes}, 119)},
+          .run = [=](const Tensors& in) { return cross_entropy_rows(in[0], index).best; },
+          .reference =
+              [=](const Tensors& in) {
+                return Grid::of({index.size(0)}, [&](const auto& at) {
+                  int64_t first = 0;
+                  for (int64_t v = 1; v < classes; ++v) {
+                    if (element(in[0], {at[0], v}) > element(in[0], {at[0], first})) first = v;
+                  }
+                  return Rounded(static_cast<double>(first));
+                });
+              },
+          .differentiable = false};
 }
 
 }  // namespace
 
 std::vector<OpCase> cross_entropy_cases() {
-  const Tensor labels = labels_of({3, 0, 5, 3}), some = labels_of({3, -100, 5, -100});
+  const Labels labels{3, 0, 5, 3}, some{3, -100, 5, -100};
   const CrossEntropyOptions smooth{.label_smoothing = 0.1};
-  std::vector<OpCase> all{
-      rows("rows", labels, {}),
-      rows("rows_smoothed", labels, smooth),
-      rows("rows_with_ignored", some, smooth),
-      linear_rows("linear", labels, {}, true),
-      linear_rows("linear_smoothed_with_ignored", some, smooth, true),
-      linear_rows("linear_without_bias", labels, {}, false),
-      {.name = "mean",
+  const Tensor some_index = labels_of(some);
+  return {
+      rows("plain", labels, {}),
+      rows("smoothed", labels, smooth),
+      rows("with ignored", some, smooth),
+      rows("33 classes", {32, 0, 7}, smooth, 33),
+      rows("one class", {0, 0}, {}, 1),
+      rows("another ignored label", {3, 1, 2}, {.ignore_index = 1}),
+      best("best", labels, 6),
+      best("best of 40", {1, 2, 3}, 40),
+      linear_rows("plain", labels, {}, true),
+      linear_rows("smoothed, with ignored", some, smooth, true),
+      linear_rows("without bias", labels, {}, false),
+      linear_rows("wide", {20, 1, -100}, smooth, true, 17, 33),
+      {.op = "cross_entropy",
+       .name = "mean",
        .inputs = {random({4, 6}, 115)},
-       .run = [=](const Tensors& in) { return cross_entropy(in[0], some, smooth); },
-       .expected =
+       .run = [=](const Tensors& in) { return cross_entropy(in[0], some_index, smooth); },
+       .reference =
            [=](const Tensors& in) {
-             return sum(composed::cross_entropy_rows(in[0], some, smooth)) * 0.5;
+             return mean_of(reference::cross_entropy(reference::exact(in[0]), some, smooth), some,
+                            -100);
            },
-       .composed = true,
+       .composed =
+           [=](const Tensors& in) {
+             return sum(composed::cross_entropy_rows(in[0], some_index, smooth)) * 0.5;
+           },
        .length = 24},
-      {.name = "linear_mean",
+      {.op = "linear_cross_entropy",
+       .name = "mean",
        .inputs = {random({4, 3}, 116), random({6, 3}, 117), random({6}, 118)},
-       .run = [=](const Tensors& in) { return linear_cross_entropy(in[0], in[1], in[2], some); },
-       .expected =
+       .run =
+           [=](const Tensors& in) { return linear_cross_entropy(in[0], in[1], in[2], some_index); },
+       .reference =
            [=](const Tensors& in) {
-             return sum(composed::linear_cross_entropy_rows(in[0], in[1], in[2], some, {})) * 0.5;
+             return mean_of(reference::cross_entropy(logits_of(in), some, {}), some, -100);
            },
-       .composed = true,
+       .composed =
+           [=](const Tensors& in) {
+             return sum(composed::linear_cross_entropy_rows(in[0], in[1], in[2], some_index, {})) *
+                    0.5;
+           },
+       .parameters = 1,
        .length = 40},
   };
-  return all;
 }
-
-INSTANTIATE_TEST_SUITE_P(CrossEntropy, OpTest, ::testing::ValuesIn(cross_entropy_cases()),
-                         case_name);
 
 TEST(CrossEntropy, ByHand) {
   const Tensor logits =

@@ -3,145 +3,243 @@
 #include <numbers>
 
 #include "autograd/autograd.h"
-#include "tests/ops/all_cases.h"
-#include "tests/testing/op_test.h"
-#include "tests/testing/tensors.h"
+#include "tests/ops/op_table.h"
+#include "tests/testing/points.h"
 
 namespace tessera::testing {
 namespace {
 
-using Scalar = double (*)(double);
-using Scalar2 = double (*)(double, double);
+using Function = Rounded (*)(const Rounded&);
+using Function2 = Rounded (*)(const Rounded&, const Rounded&);
 
 /// y[i] = f(x[i])
-CaseFunction each(Scalar f) {
+Reference each(Function f) {
   return [f](const Tensors& in) {
-    return by_position(in[0].shape(), [&](const auto& at) { return f(element(in[0], at)); });
+    return Grid::of(in[0].shape(), [&](const auto& at) { return f(element(in[0], at)); });
   };
 }
-CaseFunction each_pair(Scalar2 f) {
+Reference each_pair(Function2 f) {
   return [f](const Tensors& in) {
-    return by_position(broadcast_shapes("test", in[0].shape(), in[1].shape()),
-                       [&](const auto& at) { return f(element(in[0], at), element(in[1], at)); });
+    return Grid::of(broadcast_shapes("test", in[0].shape(), in[1].shape()),
+                    [&](const auto& at) { return f(element(in[0], at), element(in[1], at)); });
   };
 }
 
-/// Between 0.5 and 2: inside every domain, and away from every kink.
-Tensor positive(const Shape& shape, uint64_t seed) {
-  return by_position(shape, [stream = RandomStream(RandomKey{seed})](const auto&) mutable {
-    return stream.uniform(0.5, 2);
-  });
+Rounded normal_distribution(const Rounded& x) {
+  return 0.5 * (1 + erf(x * (1 / std::numbers::sqrt2)));
 }
-/// The same with both signs.
-Tensor away_from_zero(const Shape& shape, uint64_t seed) {
-  return by_position(shape, [stream = RandomStream(RandomKey{seed})](const auto&) mutable {
-    const double size = stream.uniform(0.3, 2);
-    return stream.chance(0.5) ? size : -size;
-  });
+Rounded normal_density(const Rounded& x) {
+  return exp(-0.5 * x * x) * (1 / std::sqrt(2 * std::numbers::pi));
+}
+Rounded truth(bool condition) { return condition ? 1.0 : 0.0; }
+
+/// Ranks 0 to 4, sizes around the width of a vector of 16, axes of size 1, no elements.
+const Shape kShapes[] = {{},           {1},          {5},     {16},      {33},
+                         {3, 5},       {1, 7},       {2, 19}, {2, 3, 4}, {3, 1, 5},
+                         {2, 1, 3, 2}, {2, 2, 2, 3}, {0},     {0, 5},    {2, 0, 3}};
+
+/// Every shape that broadcasts to (2, 3), then ranks up to four and no elements.
+std::vector<std::pair<Shape, Shape>> broadcasts() {
+  const Shape small[] = {{2, 3}, {1, 3}, {2, 1}, {1, 1}, {3}, {1}, {}};
+  std::vector<std::pair<Shape, Shape>> all;
+  for (const Shape& a : small) {
+    for (const Shape& b : small) all.emplace_back(a, b);
+  }
+  for (const auto& pair : std::initializer_list<std::pair<Shape, Shape>>{{{5}, {5}},
+                                                                         {{33}, {33}},
+                                                                         {{33}, {}},
+                                                                         {{4, 33}, {33}},
+                                                                         {{2, 17}, {2, 1}},
+                                                                         {{3, 1}, {2, 1, 4}},
+                                                                         {{2, 3, 4}, {2, 3, 4}},
+                                                                         {{2, 3, 4}, {3, 1}},
+                                                                         {{2, 1, 1, 3}, {2, 1, 1}},
+                                                                         {{0, 4}, {1, 4}},
+                                                                         {{0, 4}, {4}},
+                                                                         {{2, 0, 3}, {1, 3}},
+                                                                         {{1}, {0}}}) {
+    all.push_back(pair);
+  }
+  return all;
 }
 
-double normal_distribution(double x) { return 0.5 * (1 + std::erf(x / std::numbers::sqrt2)); }
-double normal_density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi); }
+struct Unary {
+  const char* name;
+  Tensor (*op)(const Tensor&);
+  Function f;
+  enum Domain { all, positive } domain = all;
+  bool integers = false, several = false, constant_slope = false;
+};
 
-OpCase unary(const char* name, Tensor (*op)(const Tensor&), Scalar f, bool only_positive = false) {
-  return {.name = name,
-          .inputs = {only_positive ? positive({3, 5}, 1) : away_from_zero({3, 5}, 1)},
-          .run = [op](const Tensors& in) { return op(in[0]); },
-          .expected = each(f),
-          .empty = {zeros({0, 5}, {DType::f64})}};
-}
+const Unary kUnary[] = {
+    {.name = "neg", .op = neg, .f = [](const Rounded& x) { return -x; }, .integers = true},
+    {.name = "abs", .op = abs, .f = [](const Rounded& x) { return abs(x); }, .integers = true},
+    {.name = "sign",
+     .op = sign,
+     .f = [](const Rounded& x) { return Rounded(x.value > 0 ? 1 : -1); }},
+    {.name = "exp", .op = exp, .f = [](const Rounded& x) { return exp(x); }},
+    {.name = "log",
+     .op = log,
+     .f = [](const Rounded& x) { return log(x); },
+     .domain = Unary::positive},
+    {.name = "sqrt",
+     .op = sqrt,
+     .f = [](const Rounded& x) { return sqrt(x); },
+     .domain = Unary::positive},
+    {.name = "rsqrt",
+     .op = rsqrt,
+     .f = [](const Rounded& x) { return 1 / sqrt(x); },
+     .domain = Unary::positive},
+    {.name = "reciprocal", .op = reciprocal, .f = [](const Rounded& x) { return 1 / x; }},
+    {.name = "square", .op = square, .f = [](const Rounded& x) { return x * x; }, .integers = true},
+    {.name = "sin", .op = sin, .f = [](const Rounded& x) { return sin(x); }},
+    {.name = "cos", .op = cos, .f = [](const Rounded& x) { return cos(x); }},
+    {.name = "tanh", .op = tanh, .f = [](const Rounded& x) { return tanh(x); }},
+    {.name = "sigmoid", .op = sigmoid, .f = [](const Rounded& x) { return 1 / (1 + exp(-x)); }},
+    {.name = "softplus",
+     .op = softplus,
+     .f = [](const Rounded& x) { return max(x, 0) + log1p(exp(-abs(x))); }},
+    {.name = "relu", .op = relu, .f = [](const Rounded& x) { return max(x, 0); }},
+    {.name = "erf", .op = erf, .f = [](const Rounded& x) { return erf(x); }},
+    {.name = "gelu", .op = gelu, .f = [](const Rounded& x) { return x * normal_distribution(x); }},
+    {.name = "gelu_grad",
+     .op = gelu_grad,
+     .f = [](const Rounded& x) { return normal_distribution(x) + x * normal_density(x); }},
+    {.name = "add_number",
+     .op = [](const Tensor& x) { return 3.0 + x; },
+     .f = [](const Rounded& x) { return x + 3; },
+     .integers = true},
+    {.name = "sub_number",
+     .op = [](const Tensor& x) { return x - 2.0; },
+     .f = [](const Rounded& x) { return x - 2; },
+     .integers = true},
+    {.name = "number_sub",
+     .op = [](const Tensor& x) { return 3.0 - x; },
+     .f = [](const Rounded& x) { return 3 - x; },
+     .integers = true},
+    {.name = "mul_number",
+     .op = [](const Tensor& x) { return x * -3.0; },
+     .f = [](const Rounded& x) { return x * -3; },
+     .integers = true},
+    {.name = "div_number",
+     .op = [](const Tensor& x) { return x / 3.0; },
+     .f = [](const Rounded& x) { return x * (Rounded(1) / 3); }},
+    {.name = "number_div",
+     .op = [](const Tensor& x) { return 3.0 / x; },
+     .f = [](const Rounded& x) { return 3 * (1 / x); },
+     .several = true},
+    {.name = "pow_real",
+     .op = [](const Tensor& x) { return pow(x, 2.5); },
+     .f = [](const Rounded& x) { return pow(x, 2.5); },
+     .domain = Unary::positive},
+    {.name = "pow_cube",
+     .op = [](const Tensor& x) { return pow(x, 3); },
+     .f = [](const Rounded& x) { return pow(x, 3); }},
+    {.name = "pow_two",
+     .op = [](const Tensor& x) { return pow(x, 2); },
+     .f = [](const Rounded& x) { return pow(x, 2); }},
+    {.name = "pow_one",
+     .op = [](const Tensor& x) { return pow(x, 1); },
+     .f = [](const Rounded& x) { return x; },
+     .constant_slope = true},
+    {.name = "pow_zero",
+     .op = [](const Tensor& x) { return pow(x, 0); },
+     .f = [](const Rounded&) { return Rounded(1); },
+     .constant_slope = true},
+    {.name = "clamp",
+     .op = [](const Tensor& x) { return clamp(x, -1.24, 0.86); },
+     .f = [](const Rounded& x) { return Rounded(std::clamp(x.value, -1.24, 0.86), 1); }},
+    {.name = "masked_fill",
+     .op = [](const Tensor& x) { return masked_fill(x, x > 0, 7); },
+     .f = [](const Rounded& x) { return x.value > 0 ? Rounded(7) : x; }},
+};
 
-OpCase binary(const std::string& name, Tensor (*op)(const Tensor&, const Tensor&), Scalar2 f,
-              const Shape& a, const Shape& b) {
-  return {.name = name,
-          .inputs = {away_from_zero(a, 2), away_from_zero(b, 3)},
-          .run = [op](const Tensors& in) { return op(in[0], in[1]); },
-          .expected = each_pair(f),
-          .empty = {zeros({0, 1}, {DType::f64}), ones({4}, {DType::f64})},
-          .expandable = name.find("imum") == std::string::npos,  // ties have kinks
-          .length = 8};
+struct Binary {
+  const char* name;
+  Tensor (*op)(const Tensor&, const Tensor&);
+  Function2 f;
+  bool integers = true, differentiable = true;
+};
+
+const Binary kBinary[] = {
+    {"add", add, [](const Rounded& a, const Rounded& b) { return a + b; }},
+    {"sub", sub, [](const Rounded& a, const Rounded& b) { return a - b; }},
+    {"mul", mul, [](const Rounded& a, const Rounded& b) { return a * b; }},
+    {"div", div, [](const Rounded& a, const Rounded& b) { return a / b; }, false},
+    {"maximum", maximum, [](const Rounded& a, const Rounded& b) { return max(a, b); }},
+    {"minimum", minimum, [](const Rounded& a, const Rounded& b) { return min(a, b); }},
+    {"where", [](const Tensor& a, const Tensor& b) { return where(a.detach() < 0.0, a, b); },
+     [](const Rounded& a, const Rounded& b) { return a.value < 0 ? a : b; }, false},
+    {"equal", [](const Tensor& a, const Tensor& b) { return equal(a, b); },
+     [](const Rounded& a, const Rounded& b) { return truth(a.value == b.value); }, true, false},
+    {"less", [](const Tensor& a, const Tensor& b) { return a < b; },
+     [](const Rounded& a, const Rounded& b) { return truth(a.value < b.value); }, true, false},
+    {"less_equal", [](const Tensor& a, const Tensor& b) { return a <= b; },
+     [](const Rounded& a, const Rounded& b) { return truth(a.value <= b.value); }, true, false},
+    {"greater", [](const Tensor& a, const Tensor& b) { return a > b; },
+     [](const Rounded& a, const Rounded& b) { return truth(a.value > b.value); }, true, false},
+    {"greater_equal", [](const Tensor& a, const Tensor& b) { return a >= b; },
+     [](const Rounded& a, const Rounded& b) { return truth(a.value >= b.value); }, true, false},
+    {"logical_and", [](const Tensor& a, const Tensor& b) { return logical_and(a > 0.0, b > 0.0); },
+     [](const Rounded& a, const Rounded& b) { return truth(a.value > 0 && b.value > 0); }, true,
+     false},
+    {"logical_or", [](const Tensor& a, const Tensor& b) { return logical_or(a > 0.0, b > 0.0); },
+     [](const Rounded& a, const Rounded& b) { return truth(a.value > 0 || b.value > 0); }, true,
+     false},
+};
+
+/// A condition of its own, in some layout.
+OpCase where_of(const char* name, const Tensor& mask, const Shape& a, const Shape& b) {
+  return {.op = "where",
+          .name = name,
+          .inputs = {off_grid(a, 4), off_grid(b, 5)},
+          .run = [=](const Tensors& in) { return where(mask, in[0], in[1]); },
+          .reference =
+              [=](const Tensors& in) {
+                const Shape ab = broadcast_shapes("test", in[0].shape(), in[1].shape());
+                return Grid::of(broadcast_shapes("test", mask.shape(), ab), [&](const auto& at) {
+                  return Rounded(element(element(mask, at) != 0 ? in[0] : in[1], at));
+                });
+              },
+          .dtypes = kArithmetic};
 }
 
 }  // namespace
 
 std::vector<OpCase> elementwise_cases() {
-  std::vector<OpCase> all{
-      unary("neg", neg, [](double x) { return -x; }),
-      unary("abs", abs, [](double x) { return std::fabs(x); }),
-      unary("sign", sign, [](double x) { return x > 0 ? 1.0 : -1.0; }),
-      unary("exp", exp, [](double x) { return std::exp(x); }),
-      unary(
-          "log", log, [](double x) { return std::log(x); }, true),
-      unary(
-          "sqrt", sqrt, [](double x) { return std::sqrt(x); }, true),
-      unary(
-          "rsqrt", rsqrt, [](double x) { return 1 / std::sqrt(x); }, true),
-      unary("reciprocal", reciprocal, [](double x) { return 1 / x; }),
-      unary("square", square, [](double x) { return x * x; }),
-      unary("sin", sin, [](double x) { return std::sin(x); }),
-      unary("cos", cos, [](double x) { return std::cos(x); }),
-      unary("tanh", tanh, [](double x) { return std::tanh(x); }),
-      unary("sigmoid", sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }),
-      unary("softplus", softplus, [](double x) { return std::log(1 + std::exp(x)); }),
-      unary("relu", relu, [](double x) { return std::max(x, 0.0); }),
-      unary("erf", erf, [](double x) { return std::erf(x); }),
-      unary("gelu", gelu, [](double x) { return x * normal_distribution(x); }),
-      unary("gelu_grad", gelu_grad,
-            [](double x) { return normal_distribution(x) + x * normal_density(x); }),
-      unary(
-          "add_number", [](const Tensor& x) { return 3.0 + x - 0.5; },
-          [](double x) { return x + 2.5; }),
-      unary(
-          "mul_number", [](const Tensor& x) { return x * -1.5; },
-          [](double x) { return -1.5 * x; }),
-      unary(
-          "div_number", [](const Tensor& x) { return x / 4.0; }, [](double x) { return x / 4; }),
-      unary(
-          "number_div", [](const Tensor& x) { return 3.0 / x; }, [](double x) { return 3 / x; }),
-      unary(
-          "number_sub", [](const Tensor& x) { return 3.0 - x; }, [](double x) { return 3 - x; }),
-      unary(
-          "pow_real", [](const Tensor& x) { return pow(x, 2.5); },
-          [](double x) { return std::pow(x, 2.5); }, true),
-      unary(
-          "pow_cube", [](const Tensor& x) { return pow(x, 3); },
-          [](double x) { return x * x * x; }),
-      unary(
-          "pow_two", [](const Tensor& x) { return pow(x, 2); }, [](double x) { return x * x; }),
-      unary(
-          "pow_one", [](const Tensor& x) { return pow(x, 1); }, [](double x) { return x; }),
-      unary(
-          "pow_zero", [](const Tensor& x) { return pow(x, 0); }, [](double) { return 1.0; }),
-      unary(
-          "clamp", [](const Tensor& x) { return clamp(x, -1, 0.9); },
-          [](double x) { return std::clamp(x, -1.0, 0.9); }),
-      unary(
-          "masked_fill", [](const Tensor& x) { return masked_fill(x, x > 0, 7); },
-          [](double x) { return x > 0 ? 7.0 : x; }),
-  };
-  struct Shapes {
-    const char* name;
-    Shape a, b;
-  };
-  for (const Shapes& s : {Shapes{"", {3, 4}, {3, 4}}, Shapes{"_row", {3, 4}, {4}},
-                          Shapes{"_outer", {3, 1}, {2, 1, 4}}, Shapes{"_scalar", {}, {3, 4}}}) {
-    auto add_case = [&](const char* name, Tensor (*op)(const Tensor&, const Tensor&), Scalar2 f) {
-      all.push_back(binary(std::string(name) + s.name, op, f, s.a, s.b));
-    };
-    add_case("add", add, [](double a, double b) { return a + b; });
-    add_case("sub", sub, [](double a, double b) { return a - b; });
-    add_case("mul", mul, [](double a, double b) { return a * b; });
-    add_case("div", div, [](double a, double b) { return a / b; });
-    add_case("maximum", maximum, [](double a, double b) { return std::max(a, b); });
-    add_case("minimum", minimum, [](double a, double b) { return std::min(a, b); });
-    add_case(
-        "where", [](const Tensor& a, const Tensor& b) { return where(a < 0.0, a, b); },
-        [](double a, double b) { return a < 0 ? a : b; });
+  std::vector<OpCase> all;
+  for (const Unary& u : kUnary) {
+    for (const Shape& shape : kShapes) {
+      all.push_back({.op = u.name,
+                     .name = to_string(shape),
+                     .inputs = {off_grid(shape, 1, false, u.domain == Unary::all)},
+                     .run = [op = u.op](const Tensors& in) { return op(in[0]); },
+                     .reference = each(u.f),
+                     .dtypes = u.integers ? kArithmetic : kFloating,
+                     .several = u.several,
+                     .constant_slope = u.constant_slope});
+    }
   }
+  for (const Binary& b : kBinary) {
+    for (const auto& [left, right] : broadcasts()) {
+      all.push_back({.op = b.name,
+                     .name = format("{} and {}", left, right),
+                     .inputs = {off_grid(left, 2), off_grid(right, 3, true)},
+                     .run = [op = b.op](const Tensors& in) { return op(in[0], in[1]); },
+                     .reference = each_pair(b.f),
+                     .dtypes = b.integers ? kArithmetic : kFloating,
+                     .differentiable = b.differentiable});
+    }
+  }
+  const Tensor mask = off_grid({3, 4}, 6) > 0.0;
+  all.push_back(where_of("condition (3, 4)", mask, {3, 4}, {3, 4}));
+  all.push_back(where_of("condition (3, 4) transposed", transpose(transpose(mask).contiguous()),
+                         {3, 4}, {4}));
+  all.push_back(where_of("condition (4)", select(mask, 0, 1), {3, 1}, {3, 4}));
+  all.push_back(where_of("condition ()", scalar(1) > 0.0, {4}, {3, 1}));
+  all.push_back(where_of("condition (2, 3, 4) expanded", expand(mask, {2, 3, 4}), {4}, {3, 1}));
   return all;
 }
-
-INSTANTIATE_TEST_SUITE_P(Elementwise, OpTest, ::testing::ValuesIn(elementwise_cases()), case_name);
 
 TEST(Elementwise, TiesShareTheGradient) {
   const Tensor a = requires_grad(from_values({1, 2, 3})), b = requires_grad(from_values({1, 5, 0}));

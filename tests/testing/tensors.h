@@ -46,8 +46,18 @@ inline std::vector<std::pair<std::string, Tensor>> layouts(const Tensor& x) {
   return all;
 }
 
+/// From 1 to the next number.
 inline double epsilon(DType dtype) {
-  return dtype == DType::f64 ? 0x1p-52 : dtype == DType::f32 ? 0x1p-23 : 0x1p-8;
+  switch (dtype) {
+    case DType::f64:
+      return 0x1p-52;
+    case DType::f32:
+      return 0x1p-23;
+    case DType::f16:
+      return 0x1p-10;
+    default:
+      return 0x1p-7;
+  }
 }
 
 /// Bound of the rounding of a result of size `scale` after sums of `length` terms.

@@ -2,7 +2,8 @@
 
 #include "tests/testing/op_case.h"
 
-/// The tables of this folder, one a file.
+/// The table of ops. Samples stand beside what else is tested of their op, one file an op;
+/// rejected calls in rejected_*.cpp.
 namespace tessera::testing {
 
 std::vector<OpCase> attention_cases();
@@ -17,5 +18,14 @@ std::vector<OpCase> matmul_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> shape_ops_cases();
 std::vector<OpCase> softmax_cases();
+
+std::vector<Rejection> rejected_elementwise();
+std::vector<Rejection> rejected_shapes();
+std::vector<Rejection> rejected_indices();
+std::vector<Rejection> rejected_updates();
+std::vector<Rejection> rejected_fused();
+
+/// One record an op, sorted by name.
+const std::vector<OpEntry>& op_table();
 
 }  // namespace tessera::testing
