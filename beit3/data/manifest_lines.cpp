@@ -66,6 +66,30 @@ int nesting(std::string_view line) {
   return deepest;
 }
 
+/// What a value is, for messages.
+std::string_view kind_of(const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::object:
+      return "an object";
+    case Json::value_t::array:
+      return "a list";
+    case Json::value_t::string:
+      return "text";
+    case Json::value_t::boolean:
+      return "true or false";
+    default:
+      return "a number";
+  }
+}
+
+/// A whole number that fits: the parser keeps those above 2^63 - 1 as unsigned ones.
+bool is_whole(const Json& value) {
+  return value.is_number_integer() &&
+         !(value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX});
+}
+
 /// The fields of one JSON line.
 class Fields {
  public:
@@ -73,7 +97,11 @@ class Fields {
     check<IoError>(nesting(text) <= kMaxDepth, "{}:{}: JSON is nested more than {} deep", path,
                    line, kMaxDepth);
     json_ = Json::parse(text, nullptr, false);
-    check<IoError>(json_.is_object(), "{}:{}: the line is not a JSON object", path, line);
+    constexpr std::string_view kExpected =
+        R"(expected an object a line, like {"image": "a.png", "text": "a cat"})";
+    check<IoError>(!json_.is_discarded(), "{}:{}: the line is no JSON; {}", path, line, kExpected);
+    check<IoError>(json_.is_object(), "{}:{}: the line is {}; {}", path, line, kind_of(json_),
+                   kExpected);
   }
 
   /// The first of these names that is there and not null.
@@ -88,16 +116,16 @@ class Fields {
   std::string text(std::initializer_list<const char*> names) const {
     const Json* value = find(names);
     if (value == nullptr) return {};
-    check<IoError>(value->is_string(), "{}:{}: \"{}\" is {}, expected a string", path_, line_,
-                   *names.begin(), value->type_name());
+    check<IoError>(value->is_string(), "{}:{}: \"{}\" is {}; expected text", path_, line_,
+                   *names.begin(), kind_of(*value));
     return value->get<std::string>();
   }
 
   int64_t integer(const char* name) const {
     const Json* value = find({name});
     if (value == nullptr) return -1;
-    check<IoError>(value->is_number_integer(), "{}:{}: \"{}\" is {}, expected a whole number",
-                   path_, line_, name, value->type_name());
+    check<IoError>(is_whole(*value), "{}:{}: \"{}\" is {}; expected a whole number below 2^63",
+                   path_, line_, name, value->is_number() ? value->dump() : kind_of(*value));
     return value->get<int64_t>();
   }
 
@@ -105,13 +133,15 @@ class Fields {
   std::vector<T> list(const Json* value, const char* name) const {
     std::vector<T> out;
     if (value == nullptr) return out;
-    check<IoError>(value->is_array() && value->size() <= kMaxList,
-                   "{}:{}: \"{}\" is {}, expected a list of at most {} numbers", path_, line_, name,
-                   value->type_name(), kMaxList);
+    check<IoError>(value->is_array(), "{}:{}: \"{}\" is {}; expected a list of numbers", path_,
+                   line_, name, kind_of(*value));
+    check<IoError>(value->size() <= kMaxList, "{}:{}: \"{}\" has {} numbers; at most {} are read",
+                   path_, line_, name, value->size(), kMaxList);
     for (const Json& item : *value) {
-      const bool fits = std::is_integral_v<T> ? item.is_number_integer() : item.is_number();
-      check<IoError>(fits, "{}:{}: \"{}\" holds {}, expected numbers", path_, line_, name,
-                     item.type_name());
+      const bool fits = std::is_integral_v<T> ? is_whole(item) : item.is_number();
+      check<IoError>(fits, "{}:{}: \"{}\" holds {}; expected {}", path_, line_, name,
+                     item.is_number() ? item.dump() : kind_of(item),
+                     std::is_integral_v<T> ? "whole numbers below 2^63" : "numbers");
       out.push_back(item.get<T>());
     }
     return out;
@@ -228,8 +258,9 @@ DataSet open_tsv(const std::string& path, const OpenOptions& options) {
     const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), record.image_id);
     if (error != std::errc() || end != id.data() + id.size()) {
       check<IoError>(is_image_name(std::string(id)),
-                     "{}:{}: \"{}\" is neither a number nor the name of a picture", path, number,
-                     id);
+                     "{}:{}: \"{}\" is neither a number nor the name of a picture (.jpg, .jpeg, "
+                     ".png)",
+                     path, number, id);
       record.image_id = -1;
       record.image_path = id;
     }
@@ -244,7 +275,7 @@ DataSet open_text_lines(const std::string& path, const OpenOptions& options) {
   DataSet set{DataKind::text_lines, path, {}, {}, nullptr};
   for_each_line(path, [&](std::string_view line, int64_t number) {
     check<IoError>(line.find('\0') == std::string_view::npos,
-                   "{}:{}: a zero byte: this is not a text file", path, number);
+                   "{}:{}: a zero byte; expected a text file, UTF-8", path, number);
     Record record;
     record.text = line;
     add_record(set, std::move(record), options);

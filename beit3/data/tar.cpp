@@ -89,7 +89,10 @@ TarIndex::TarIndex(const std::string& path) : path_(path) {
   std::string long_name;
   Header header{};
   for (int64_t at = 0; at < size_bytes;) {
-    check<IoError>(size_bytes - at >= kBlock, "tar: \"{}\" is truncated at byte {}", path, at);
+    check<IoError>(size_bytes - at >= kBlock,
+                   "tar: \"{}\" is truncated: {} bytes are left at byte {}, "
+                   "but a header has {}",
+                   path, size_bytes - at, at, kBlock);
     file.seekg(at);
     file.read(header.data(), kBlock);
     check<IoError>(file.good(), "tar: \"{}\" cannot be read at byte {}", path, at);
@@ -100,13 +103,17 @@ TarIndex::TarIndex(const std::string& path) : path_(path) {
                    path, at);
     const int64_t length = number(header, 124, 12);
     const int64_t data = at + kBlock;
-    check<IoError>(length >= 0 && length <= size_bytes - data,
-                   "tar: \"{}\" is truncated: the member at byte {} reaches beyond the end", path,
-                   at);
+    check<IoError>(length >= 0, "tar: \"{}\" is damaged: the member at byte {} has no valid size",
+                   path, at);
+    check<IoError>(length <= size_bytes - data,
+                   "tar: \"{}\" is truncated: the member at byte {} has {} bytes, but {} follow",
+                   path, at, length, size_bytes - data);
     const char type = header[156];
     if (type == 'L' || type == 'x') {
-      check<IoError>(length <= kMaxNameBytes, "tar: \"{}\": a name of {} bytes at byte {}", path,
-                     length, at);
+      check<IoError>(length <= kMaxNameBytes,
+                     "tar: \"{}\": a name of {} bytes at byte {}; at most "
+                     "{} are read",
+                     path, length, at, kMaxNameBytes);
       std::string text(static_cast<size_t>(length), '\0');
       file.read(text.data(), length);
       check<IoError>(file.good(), "tar: \"{}\" cannot be read at byte {}", path, data);

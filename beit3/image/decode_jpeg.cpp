@@ -23,7 +23,6 @@ struct Session {
   jpeg_progress_mgr progress{};
   std::jmp_buf escape{};
   char message[JMSG_LENGTH_MAX] = {};
-  const char* own_message = nullptr;
   bool truncated = false;
 };
 
@@ -46,7 +45,8 @@ void on_progress(j_common_ptr info) {
   if (!info->is_decompressor) return;
   Session& session = *static_cast<Session*>(info->client_data);
   if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMaxScans) {
-    session.own_message = "it has too many scans";
+    std::snprintf(session.message, sizeof session.message,
+                  "it has more than %d scans of the whole picture", kMaxScans);
     std::longjmp(session.escape, 1);
   }
 }
@@ -72,11 +72,14 @@ bool decode_into(jpeg_decompress_struct& info, Session& session, const uint8_t* 
   jpeg_mem_src(&info, bytes, static_cast<unsigned long>(size_bytes));
   jpeg_read_header(&info, TRUE);
   if (static_cast<int64_t>(info.image_width) * info.image_height > kMaxPixels) {
-    session.own_message = "it has too many pixels";
+    std::snprintf(session.message, sizeof session.message,
+                  "it has %u x %u pixels; at most %lld are read", info.image_width,
+                  info.image_height, static_cast<long long>(kMaxPixels));
     return false;
   }
   if (info.num_components == 2 || info.num_components > 4) {
-    session.own_message = "its number of colour components is not 1, 3 or 4";
+    std::snprintf(session.message, sizeof session.message,
+                  "it has %d colour components; expected 1, 3 or 4", info.num_components);
     return false;
   }
   info.out_color_space = info.num_components == 4   ? JCS_CMYK
@@ -129,8 +132,7 @@ Image decode_jpeg(const uint8_t* bytes, size_t size_bytes, const std::string& na
   if (ok) return image;
   check<IoError>(!session.truncated, "decode: JPEG \"{}\" is truncated after {} bytes", name,
                  size_bytes);
-  fail<IoError>("decode: JPEG \"{}\" cannot be read: {}", name,
-                session.own_message ? session.own_message : session.message);
+  fail<IoError>("decode: JPEG \"{}\" cannot be read: {}", name, session.message);
 }
 
 }  // namespace tessera::beit3

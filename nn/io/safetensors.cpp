@@ -69,16 +69,19 @@ SafetensorsReader::SafetensorsReader(const std::string& path) {
   check<IoError>(::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode),
                  "{}: is no regular file", path);
   const size_t file_bytes = static_cast<size_t>(status.st_size);
-  check<IoError>(file_bytes >= kLengthBytes, "{}: has {} bytes, too few for a safetensors file",
-                 path, file_bytes);
+  check<IoError>(file_bytes >= kLengthBytes,
+                 "{}: has {} bytes, too few for a safetensors file, which has at least 10", path,
+                 file_bytes);
   uint64_t header_bytes = 0;
   file_->read(&header_bytes, kLengthBytes, 0);
   check<IoError>(header_bytes <= kMaxSafetensorsHeaderBytes,
-                 "{}: its header claims {} bytes, more than the {} allowed", path, header_bytes,
-                 kMaxSafetensorsHeaderBytes);
+                 "{}: its header claims {} bytes, more than the {} allowed; is it a safetensors "
+                 "file?",
+                 path, header_bytes, kMaxSafetensorsHeaderBytes);
   check<IoError>(header_bytes <= file_bytes - kLengthBytes,
-                 "{}: its header claims {} bytes, but {} follow", path, header_bytes,
-                 file_bytes - kLengthBytes);
+                 "{}: its header claims {} bytes, but {} follow; the file is cut off, or no "
+                 "safetensors file",
+                 path, header_bytes, file_bytes - kLengthBytes);
   std::string json(header_bytes, '\0');
   file_->read(json.data(), json.size(), kLengthBytes);
   file_->data_begin = kLengthBytes + json.size();

@@ -79,7 +79,9 @@ class Handler final : public nlohmann::json_sax<nlohmann::json> {
       entry_.dtype = d.dtype;
       return true;
     }
-    refuse("tensor {}: dtype {} is not supported", shown(entry_.name), shown(text));
+    refuse(
+        "tensor {}: dtype {} is not supported; expected F64, F32, F16, BF16, I64, I32, U8 or BOOL",
+        shown(entry_.name), shown(text));
   }
   bool start_object(size_t) override {
     if (at_ == At::start) {
@@ -210,9 +212,14 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, size_t data_by
     const std::optional<size_t> bytes = bytes_of(e);
     check<IoError>(bytes.has_value(), "{}: tensor {} {} is too large", path, shown(e.name),
                    e.shape);
-    check<IoError>(e.begin_bytes <= e.end_bytes && e.end_bytes <= data_bytes,
-                   "{}: tensor {} lies at bytes [{}, {}), but the file has {} after its header",
-                   path, shown(e.name), e.begin_bytes, e.end_bytes, data_bytes);
+    check<IoError>(e.begin_bytes <= e.end_bytes,
+                   "{}: tensor {} lies at bytes [{}, {}): it ends before it begins", path,
+                   shown(e.name), e.begin_bytes, e.end_bytes);
+    check<IoError>(
+        e.end_bytes <= data_bytes,
+        "{}: tensor {} lies at bytes [{}, {}), but the file has {} after its header; was "
+        "it cut off?",
+        path, shown(e.name), e.begin_bytes, e.end_bytes, data_bytes);
     check<IoError>(e.end_bytes - e.begin_bytes == *bytes,
                    "{}: tensor {}, {} {}, has {} bytes, but needs {}", path, shown(e.name), e.dtype,
                    e.shape, e.end_bytes - e.begin_bytes, *bytes);

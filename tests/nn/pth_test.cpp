@@ -9,16 +9,14 @@
 #include <zip.h>
 
 #include "tests/testing/errors.h"
+#include "tests/testing/stored_zip.h"
 
 namespace tessera::nn {
 namespace {
 
+using tessera::testing::little;
+
 // The pieces of a pickle, as Python writes them.
-std::string little(uint64_t value, int bytes) {
-  std::string out;
-  for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i) & 0xff);
-  return out;
-}
 std::string text(const std::string& s) { return "X" + little(s.size(), 4) + s; }
 std::string integer(int64_t n) { return "J" + little(static_cast<uint64_t>(n), 4); }
 std::string global(const std::string& module, const std::string& name) {
@@ -70,7 +68,7 @@ using Members = std::vector<std::pair<std::string, std::string>>;
 /// A file that is removed at the end.
 class TemporaryPth {
  public:
-  TemporaryPth() : path_(testing::TempDir() + "pth-" + std::to_string(getpid()) + ".pth") {
+  TemporaryPth() : path_(::testing::TempDir() + "pth-" + std::to_string(getpid()) + ".pth") {
     std::remove(path_.c_str());
   }
   ~TemporaryPth() { std::remove(path_.c_str()); }
@@ -258,7 +256,7 @@ std::vector<Refused> refused() {
   };
 }
 
-class RefusedPth : public testing::TestWithParam<Refused> {};
+class RefusedPth : public ::testing::TestWithParam<Refused> {};
 
 TEST_P(RefusedPth, SaysWhy) {
   const TemporaryPth file;
@@ -266,7 +264,7 @@ TEST_P(RefusedPth, SaysWhy) {
   EXPECT_ERROR(load_pth(file.path()), IoError, (file.path() + ": " + GetParam().error).c_str());
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, RefusedPth, testing::ValuesIn(refused()),
+INSTANTIATE_TEST_SUITE_P(Files, RefusedPth, ::testing::ValuesIn(refused()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Pth, RefusesArchivesThatTorchSaveDoesNotWrite) {
@@ -297,39 +295,18 @@ TEST(Pth, RefusesArchivesThatTorchSaveDoesNotWrite) {
 /// One storage's bytes hold the next storage, header and all: each lies inside the file, together
 /// they are larger.
 std::string overlapping_archive() {
-  struct Entry {
-    std::string name, data;
-  };
-  // What a zip archive says of a member, in its local header as in its directory.
-  auto about = [](const Entry& e) {
-    uint32_t crc = ~0u;
-    for (const char c : e.data) {
-      crc ^= static_cast<uint8_t>(c);
-      for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xedb88320u : 0u);
-    }
-    return little(20, 2) + little(0, 8) + little(~crc, 4) + little(e.data.size(), 4) +
-           little(e.data.size(), 4) + little(e.name.size(), 2) + little(0, 2);
-  };
-  auto local = [&](const Entry& e) { return "PK\3\4" + about(e) + e.name + e.data; };
-  const Entry inner{"a/data/1", std::string(4000, '\0')};
-  const Entry outer{"a/data/0", std::string(2, '\0') + local(inner)};
+  using namespace tessera::testing;
+  const ZipEntry inner{"a/data/1", std::string(4000, '\0')};
+  const ZipEntry outer{"a/data/0", std::string(2, '\0') + zip_member(inner)};
   const int64_t floats = static_cast<int64_t>(outer.data.size() / 4);
-  const Entry description{
+  const ZipEntry description{
       "a/data.pkl",
       pickle(dict({{"x", tensor(storage("FloatStorage", "0", floats), 0, {floats}, {1})},
                    {"y", tensor(storage("FloatStorage", "1", 1000), 0, {1000}, {1})}}))};
-  const std::string members = local(outer) + local(description);
-  const std::pair<const Entry&, size_t> places[] = {
-      {outer, 0},
-      {inner, local(outer).size() - local(inner).size()},
-      {description, local(outer).size()}};
-  std::string directory;
-  for (const auto& [entry, place] : places) {
-    directory +=
-        "PK\1\2" + little(20, 2) + about(entry) + little(0, 10) + little(place, 4) + entry.name;
-  }
-  return members + directory + "PK\5\6" + little(0, 4) + little(3, 2) + little(3, 2) +
-         little(directory.size(), 4) + little(members.size(), 4) + little(0, 2);
+  const size_t outer_bytes = zip_member(outer).size();
+  return zip_with_directory(
+      zip_member(outer) + zip_member(description),
+      {{outer, 0}, {inner, outer_bytes - zip_member(inner).size()}, {description, outer_bytes}});
 }
 
 TEST(Pth, StoragesTogetherHaveAtMostTheBytesOfTheFile) {

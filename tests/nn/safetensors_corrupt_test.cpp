@@ -43,13 +43,17 @@ std::vector<Corrupt> cases() {
   std::string deep = R"({"a":)";
   deep += std::string(100000, '[');
   return {
-      {"empty", "", "has 0 bytes, too few for a safetensors file"},
-      {"seven_bytes", "1234567", "has 7 bytes, too few for a safetensors file"},
+      {"empty", "", "has 0 bytes, too few for a safetensors file, which has at least 10"},
+      {"seven_bytes", "1234567",
+       "has 7 bytes, too few for a safetensors file, which has at least 10"},
       {"huge_header", length(100'000'001) + "{}",
-       "its header claims 100000001 bytes, more than the 100000000 allowed"},
+       "its header claims 100000001 bytes, more than the 100000000 allowed; is it a safetensors "
+       "file?"},
       {"header_of_all_ones", std::string(8, '\xff') + "{}",
-       "its header claims 18446744073709551615 bytes, more than the 100000000 allowed"},
-      {"header_longer_than_file", length(10) + "{}", "its header claims 10 bytes, but 2 follow"},
+       "its header claims 18446744073709551615 bytes, more than the 100000000 allowed; is it a "
+       "safetensors file?"},
+      {"header_longer_than_file", length(10) + "{}",
+       "its header claims 10 bytes, but 2 follow; the file is cut off, or no safetensors file"},
       {"no_header", length(0), "the header does not begin with \"{\""},
       {"begins_with_space", file(" {}"), "the header does not begin with \"{\""},
       {"array", file("[]"), "the header does not begin with \"{\""},
@@ -77,7 +81,8 @@ std::vector<Corrupt> cases() {
       {"no_offsets", file(R"({"a":{"dtype":"U8","shape":[0]}})"),
        "tensor \"a\" has no data_offsets"},
       {"unknown_dtype", file(entry("I16", "[1]", "[0,2]"), 2),
-       "tensor \"a\": dtype \"I16\" is not supported"},
+       "tensor \"a\": dtype \"I16\" is not supported; expected F64, F32, F16, BF16, I64, I32, U8 "
+       "or BOOL"},
       {"dtype_is_number", file(R"({"a":{"dtype":1}})"), "tensor \"a\": dtype is a number"},
       {"shape_is_text", file(R"({"a":{"shape":"2"}})"), "tensor \"a\": shape is text"},
       {"shape_of_text", file(entry("U8", R"(["2"])", "[0,2]"), 2), "tensor \"a\": a size is text"},
@@ -105,11 +110,12 @@ std::vector<Corrupt> cases() {
       {"negative_offset", file(entry("U8", "[2]", "[-1,1]"), 2),
        "tensor \"a\": offset -1 is negative"},
       {"offsets_reversed", file(entry("U8", "[2]", "[2,0]"), 2),
-       "tensor \"a\" lies at bytes [2, 0), but the file has 2 after its header"},
+       "tensor \"a\" lies at bytes [2, 0): it ends before it begins"},
       {"offset_beyond_file", file(entry("U8", "[4]", "[0,4]"), 2),
-       "tensor \"a\" lies at bytes [0, 4), but the file has 2 after its header"},
+       "tensor \"a\" lies at bytes [0, 4), but the file has 2 after its header; was it cut off?"},
       {"terabytes", file(entry("F32", "[1099511627776]", "[0,4398046511104]"), 2),
-       "tensor \"a\" lies at bytes [0, 4398046511104), but the file has 2 after its header"},
+       "tensor \"a\" lies at bytes [0, 4398046511104), but the file has 2 after its header; was it "
+       "cut off?"},
       {"too_few_bytes", file(entry("F32", "[2]", "[0,7]"), 7),
        "tensor \"a\", f32 (2), has 7 bytes, but needs 8"},
       {"hole_before", file(entry("U8", "[2]", "[1,3]"), 3),
