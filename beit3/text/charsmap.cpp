@@ -128,7 +128,7 @@ std::vector<uint32_t> lay_out(const std::vector<State>& states, uint32_t root) {
 
 }  // namespace
 
-Charsmap::Charsmap(std::string_view blob, std::string_view name) {
+Charsmap::Charsmap(std::string_view blob, std::string_view name) : name_(name) {
   if (blob.empty()) return;
   const auto refuse = [&](std::string_view what) {
     fail<IoError>(
@@ -169,8 +169,9 @@ Charsmap::Match Charsmap::longest_prefix(std::string_view text) const {
   const uint32_t offset = leaf < size ? units_[leaf] & ~kValueBit : kValueBit;
   const size_t end = offset < targets_.size() ? targets_.find('\0', offset) : std::string::npos;
   check<IoError>(end != std::string::npos,
-                 "normalise: the table of this model is damaged: a rule points outside it; fetch "
-                 "the .model file again");
+                 "normalise: the table of \"{}\" is damaged: a rule points outside it; fetch the "
+                 ".model file again",
+                 name_);
   return {matched_bytes, std::string_view(targets_).substr(offset, end - offset)};
 }
 

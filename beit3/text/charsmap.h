@@ -45,7 +45,7 @@ class Charsmap {
   uint32_t child(uint32_t p, unsigned char label) const;
 
   std::vector<uint32_t> units_;
-  std::string targets_;
+  std::string targets_, name_;
 };
 
 /// Compiles rules into the table format that `Charsmap` (and every SentencePiece) reads; equal

@@ -78,6 +78,8 @@ class PieceCodec {
   int32_t pad_id() const { return special_id(model_.trainer.pad_piece, "<pad>", false); }
 
   const SentencePieceModel& model() const { return model_; }
+  /// Of the model, in messages.
+  const std::string& name() const { return name_; }
   const Normalizer& normalizer() const { return normalizer_; }
 
   /// What cuts the text: one of these, or none for a model of words.

@@ -52,9 +52,9 @@ XlmrIds::XlmrIds(const PieceCodec& codec) : codec_(&codec) {
                     codec.piece(2).text == kSpecialTokens[kEos];
   check<IoError>(fits,
                  "tokenizer: the XLM-R numbering needs the unknown piece, <s> and </s> as pieces "
-                 "0, 1 and 2, but this model has them at {}, {} and {}; train it with unk_id 0, "
+                 "0, 1 and 2, but \"{}\" has them at {}, {} and {}; train it with unk_id 0, "
                  "bos_id 1, eos_id 2",
-                 codec.unk_id(), codec.bos_id(), codec.eos_id());
+                 codec.name(), codec.unk_id(), codec.bos_id(), codec.eos_id());
   id_of_piece_.reserve(static_cast<size_t>(codec.piece_count()));
   for (int64_t j = 0; j < codec.piece_count(); ++j) {
     // Names go before numbers: a piece spelled like a special token is that token.
