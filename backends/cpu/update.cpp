@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/cpu_features.h"
@@ -13,18 +14,18 @@ namespace {
 
 constexpr int64_t kUpdateGrain = 16384;
 
-/// Chunks of all tensors, one after another.
+/// Chunks of all tensors, one after another. The few numbers it needs do not come from the tensors'
+/// allocator: an optimizer that has changed some parameters must not run out of memory before the
+/// others.
 template <class Items, class Size, class F>
 void for_chunks(const Items& items, Size&& size, F&& f) {
-  const Scratch starts = Scratch::of<int64_t>(static_cast<int64_t>(items.size()) + 1);
-  int64_t* start = starts.as<int64_t>();
-  start[0] = 0;
+  std::vector<int64_t> start(items.size() + 1, 0);
   for (size_t i = 0; i < items.size(); ++i) {
     start[i + 1] = start[i] + (size(items[i]) + kUpdateGrain - 1) / kUpdateGrain;
   }
   parallel_for(start[items.size()], [&](int64_t chunk) {
-    const int64_t* after = std::upper_bound(start, start + items.size() + 1, chunk);
-    const size_t item = static_cast<size_t>(after - start - 1);
+    const auto after = std::upper_bound(start.begin(), start.end(), chunk);
+    const size_t item = static_cast<size_t>(after - start.begin() - 1);
     const int64_t begin = (chunk - start[item]) * kUpdateGrain;
     f(items[item], chunk, begin, std::min(begin + kUpdateGrain, size(items[item])));
   });

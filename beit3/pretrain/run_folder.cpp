@@ -7,9 +7,20 @@
 #include <set>
 #include <vector>
 
+namespace {
+/// Thrown by the parser's own assertions, see below.
+struct MalformedToml {};
+[[noreturn]] void refuse_toml() { throw MalformedToml{}; }
+}  // namespace
+
+// Some malformed files ("[" and a line end) break what the parser asserts, and in a release build
+// it would go on in the belief that all of it holds. So its assertions stay, and refuse the file.
+#undef NDEBUG
+#define TOML_ASSERT(condition) ((condition) ? void() : refuse_toml())
 #include <toml++/toml.h>
 
 #include "beit3/image/files.h"
+#include "beit3/pretrain/toml_check_internal.h"
 #include "tensor/base/error.h"
 
 namespace tessera::beit3 {
@@ -112,11 +123,14 @@ void set_all(PretrainRecipe& recipe, const toml::table& table, const std::string
 
 PretrainRecipe parse_recipe(const std::string& text, const std::string& file,
                             PretrainRecipe recipe) {
+  detail::check_toml(text, file);
   try {
     set_all(recipe, toml::parse(text, file), "", file);
   } catch (const toml::parse_error& e) {
     fail<ValueError>("{}:{}: {}", file, static_cast<int64_t>(e.source().begin.line),
                      e.description());
+  } catch (const MalformedToml&) {
+    fail<ValueError>("{}: this is no TOML; is a name missing behind \"[\"?", file);
   }
   return recipe;
 }
@@ -179,6 +193,9 @@ int64_t step_in(std::string_view line) {
   return step;
 }
 
+/// What a program that was killed while it wrote leaves beside the file it was to become.
+bool is_left_over(const std::string& name) { return name.find(".tmp-") != std::string::npos; }
+
 /// Refuses a folder with files that no run would have left: a mistyped path.
 void check_free(const fs::path& path) {
   check<IoError>(!fs::exists(path / kConfig),
@@ -190,8 +207,8 @@ void check_free(const fs::path& path) {
                                          "log.txt",  "checkpoints", "sheets"};
   for (const auto& entry : fs::directory_iterator(path)) {
     const std::string name = entry.path().filename().string();
-    check<IoError>(own.contains(name), "{} holds other files ({}); choose another folder",
-                   path.string(), name);
+    check<IoError>(own.contains(name) || is_left_over(name),
+                   "{} holds other files ({}); choose another folder", path.string(), name);
   }
 }
 
@@ -264,6 +281,12 @@ std::optional<fs::path> RunFolder::newest_checkpoint() const {
 }
 
 void RunFolder::prune(int64_t keep) const {
+  std::error_code unreadable;
+  std::vector<fs::path> left_over;
+  for (const auto& entry : fs::directory_iterator(path_ / "checkpoints", unreadable)) {
+    if (is_left_over(entry.path().filename().string())) left_over.push_back(entry.path());
+  }
+  for (const fs::path& file : left_over) fs::remove(file, unreadable);
   const auto all = checkpoints_in(path_ / "checkpoints");
   const int64_t drop = static_cast<int64_t>(all.size()) - std::max<int64_t>(keep, 1);
   for (int64_t i = 0; i < drop; ++i) {

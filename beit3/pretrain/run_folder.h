@@ -36,7 +36,8 @@ class RunFolder {
   std::vector<std::filesystem::path> checkpoints() const;
   /// The newest checkpoint, if there is one.
   std::optional<std::filesystem::path> newest_checkpoint() const;
-  /// Removes all but the newest `keep` checkpoints.
+  /// Removes all but the newest `keep` checkpoints, and what a killed program left of one. Not
+  /// while one is being written.
   void prune(int64_t keep) const;
 
   /// Appends one line; a torn line of an earlier end is closed first.

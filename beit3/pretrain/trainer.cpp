@@ -102,6 +102,15 @@ std::map<std::string, std::string> identity(const PretrainRecipe& recipe, uint64
   return all;
 }
 
+/// Fewer parameters than a model of these sizes has, whatever its form. As a real number: a file
+/// may claim any sizes.
+double least_parameters(const ModelConfig& c) {
+  const double width = static_cast<double>(c.width), grid = static_cast<double>(c.grid());
+  return width * (static_cast<double>(c.layers) * (4 * width + 4 * static_cast<double>(c.ffn)) +
+                  static_cast<double>(c.text_rows) + static_cast<double>(c.codes) +
+                  static_cast<double>(c.text_positions) + grid * grid);
+}
+
 }  // namespace
 
 std::vector<nn::ParamGroup> pretrain_groups(const PretrainModel& model, double weight_decay) {
@@ -189,6 +198,17 @@ void PretrainTrainer::prepare_code_weights() {
 }
 
 StepReport PretrainTrainer::run_step() {
+  try {
+    return try_step();
+  } catch (...) {
+    // As if it had not been tried: the next try begins with the same batch and no gradients.
+    optimizer_->zero_grad();
+    prefetch_.reset();
+    throw;
+  }
+}
+
+StepReport PretrainTrainer::try_step() {
   const auto start = std::chrono::steady_clock::now();
   if (!prefetch_) start_prefetch();
   StepReport report;
@@ -323,19 +343,34 @@ LoadedModel load_pretrained(const std::filesystem::path& checkpoint) {
   check<IoError>(says.text("format") == kFormat, "{} is no checkpoint of a pretraining run",
                  checkpoint.string());
   LoadedModel loaded;
-  for (const auto& [key, value] : file.metadata) {
-    constexpr std::string_view kRecipe = "recipe.";
-    if (key.starts_with(kRecipe)) set_field(loaded.recipe, key.substr(kRecipe.size()), value);
-  }
   loaded.recipe.model.codes = says.number("codes", 1 << 24);
   loaded.recipe.model.text_rows = says.number("text_rows", 1 << 24);
-  validate(loaded.recipe.model);
+  try {
+    for (const auto& [key, value] : file.metadata) {
+      constexpr std::string_view kRecipe = "recipe.";
+      if (key.starts_with(kRecipe)) set_field(loaded.recipe, key.substr(kRecipe.size()), value);
+    }
+    validate(loaded.recipe.model);
+  } catch (const ValueError& error) {
+    fail<IoError>("{}: its recipe does not hold: {}", checkpoint.string(), error.what());
+  }
+  // Before anything of the size that the recipe claims is made.
+  int64_t held = 0;
+  for (const auto& [name, tensor] : file.tensors) held += tensor.numel();
+  check<IoError>(least_parameters(loaded.recipe.model) <= static_cast<double>(held),
+                 "{}: the file holds {} numbers, but the model of its recipe has at least {}",
+                 checkpoint.string(), held, least_parameters(loaded.recipe.model));
   loaded.step = says.step();
   loaded.text_tokenizer_hash = says.text("text_tokenizer");
   loaded.image_tokenizer_hash = says.text("image_tokenizer");
   loaded.model = PretrainModel(loaded.recipe.model);
   const nn::StateDict averages = nn::without_prefix(file.tensors, kAveragePrefix);
-  nn::load_state(loaded.model, averages.empty() ? file.tensors : averages);
+  try {
+    nn::load_state(loaded.model.state(), averages.empty() ? file.tensors : averages,
+                   checkpoint.string());
+  } catch (const StateError& error) {
+    throw IoError(error.what());
+  }
   return loaded;
 }
 

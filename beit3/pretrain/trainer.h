@@ -47,7 +47,8 @@ class PretrainTrainer {
   const Vqkd& image_tokenizer() const { return *image_tokenizer_; }
   int64_t step() const { return step_; }
 
-  /// One optimizer step over the next batch.
+  /// One optimizer step over the next batch. If it throws (no memory, a picture that went away),
+  /// nothing has changed, and the next call tries the same batch again.
   StepReport run_step();
 
   /// Writes parameters, optimizer, step and the identities of recipe, data and tokenizers, in one
@@ -61,6 +62,7 @@ class PretrainTrainer {
   std::string parameter_hash() const;
 
  private:
+  StepReport try_step();
   std::vector<int64_t> codes_of(const PretrainBatch& batch);
   void prepare_code_weights();
   void start_prefetch();
@@ -81,7 +83,8 @@ class PretrainTrainer {
 };
 
 /// Loads what a checkpoint holds besides the optimizer, for evaluation and for showing: the moving
-/// average of the weights where it holds one.
+/// average of the weights where it holds one. Throws IoError, naming the file, for what is no
+/// checkpoint, or speaks of a larger model than it holds.
 struct LoadedModel {
   PretrainRecipe recipe;
   PretrainModel model;

@@ -77,9 +77,11 @@ AdamW::AdamW(std::vector<ParamGroup> groups, const AdamWSettings& settings)
 void AdamW::prepare(Slot& slot) const {
   const Tensor& x = slot.parameter->tensor;
   if (!slot.m.defined()) {
-    slot.m = zeros(x.shape(), x.options());
-    slot.v = zeros(x.shape(), x.options());
+    // All or none, should memory run out between them.
+    const Tensor m = zeros(x.shape(), x.options()), v = zeros(x.shape(), x.options());
     if (settings_.average_decay > 0) slot.average = tessera::clone(x.detach());
+    slot.m = m;
+    slot.v = v;
   }
   check<DeviceError>(slot.m.device() == x.device(),
                      "adamw: parameter \"{}\" is on {}, but its state on {}; move a module before "
@@ -102,7 +104,7 @@ StepReport AdamW::step() {
       continue;
     }
     ready.push_back(&slot);
-    grads.push_back(g.detach());
+    grads.push_back(g.detach().contiguous());
   }
   if (ready.empty()) return report;
   for (Slot* slot : ready) prepare(*slot);
@@ -115,14 +117,15 @@ StepReport AdamW::step() {
   std::map<int64_t, std::vector<AdamWItem>> by_step;
   for (size_t i = 0; i < ready.size(); ++i) {
     Slot& slot = *ready[i];
-    by_step[++slot.step].push_back({.param = slot.parameter->tensor,
-                                    .grad = grads[i],
-                                    .m = slot.m,
-                                    .v = slot.v,
-                                    .average = slot.average,
-                                    .lr = settings_.lr * slot.group->lr_scale,
-                                    .weight_decay = slot.group->weight_decay});
+    by_step[slot.step + 1].push_back({.param = slot.parameter->tensor,
+                                      .grad = grads[i],
+                                      .m = slot.m,
+                                      .v = slot.v,
+                                      .average = slot.average,
+                                      .lr = settings_.lr * slot.group->lr_scale,
+                                      .weight_decay = slot.group->weight_decay});
   }
+  // From here on no memory for tensors is asked for: all parameters change, or none.
   for (const auto& [step, items] : by_step) {
     adamw_update(items, {.beta1 = settings_.beta1,
                          .beta2 = settings_.beta2,
@@ -131,6 +134,7 @@ StepReport AdamW::step() {
                          .average_decay = settings_.average_decay,
                          .grad_scale = scale});
   }
+  for (Slot* slot : ready) ++slot->step;
   report.updated = static_cast<int64_t>(ready.size());
   return report;
 }
