@@ -22,7 +22,7 @@ std::string quoted(std::string_view value) {
   std::string out = "\"";
   for (char c : value) {
     if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
       char code[8];
       std::snprintf(code, sizeof code, "\\u%04X", static_cast<unsigned>(c));
       out += code;

@@ -91,6 +91,13 @@ TEST(Recipe, TextsMayHoldDotsAndLettersOfAllKinds) {
   EXPECT_EQ(read.data.texts, dots);
 }
 
+TEST(Recipe, TextsWithControlCharactersReadBack) {
+  const TemporaryFolder folder;
+  PretrainRecipe r;
+  for (int c = 1; c < 0x80; ++c) r.data.images += static_cast<char>(c);
+  EXPECT_EQ(read_recipe(folder.put("recipe.toml", to_toml(r))).data.images, r.data.images);
+}
+
 class CorruptCheckpoint : public Trainer {
  protected:
   /// What `load_pretrained` says of a sound checkpoint after a change, after its path.
