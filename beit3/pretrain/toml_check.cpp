@@ -22,16 +22,22 @@ class Scan {
     for (; at_ < text_.size(); ++at_) {
       const char c = text_[at_];
       if (c == '"' || c == '\'') {
+        // The parser would read one inside a number as part of it, and go on as outside quotes.
+        require(text_may_begin_, "a quote stands inside a name or a number");
         skip_text(c);
+        text_may_begin_ = false;
       } else if (c == '#') {
         at_ = std::min(text_.find('\n', at_), text_.size()) - 1;
       } else if (c == '.') {
         ++dots_;
+        text_may_begin_ = false;
         require(dots_ <= kMostDots, "a key has more than {} dots", kMostDots);
       } else if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) {
         line_ += c == '\n';
         dots_ = 0;
-      } else {
+        text_may_begin_ = c != ']' && c != '}';
+      } else if (c != ' ' && c != '\t') {
+        text_may_begin_ = false;
         require(!beyond_ascii(c),
                 "a letter outside ASCII stands outside quotes; put texts in \"…\"");
       }
@@ -52,7 +58,13 @@ class Scan {
         if (!long_text) return;  // a mistake, which the parser will name
       }
     }
+    if (at_ >= text_.size()) return;  // it has no end, which the parser will name
     at_ += quotes.size() - 1;
+    // Three quotes may have one or two of the text before them.
+    for (int more = 0; long_text && more < 2 && text_.substr(at_ + 1, 1) == quotes.substr(0, 1);
+         ++more) {
+      ++at_;
+    }
   }
 
   /// Behind a backslash the parser looks for a space, and for more of them: as outside quotes.
@@ -73,6 +85,7 @@ class Scan {
   size_t at_ = 0;
   int64_t line_ = 1;
   int dots_ = 0;
+  bool text_may_begin_ = true;
 };
 
 }  // namespace

@@ -213,13 +213,14 @@ steps = 1_000
 lr = 1e-3
 beta2 = 0.98
 """)
-    put("recipe", "dotted.toml", 'train.steps = 5\n"optim"."lr" = 2\nlog = {every = 3, keep = 2}\n')
+    put("recipe", "dotted.toml", 'train.steps = 5\n"optim".lr = 2\nlog = {every = 3, keep = 2}\n')
     put("recipe", "values.toml", "[x]\na = [1, [2.5, 'x']]\nb = 1979-05-27T07:32:00Z\nc = inf\n[[y]]\nz = nan\n")
 
 
     # Found by fuzzing; toml++ 3.3 must not see them.
     put("recipe", "section_without_name.toml", "[\nx]\n")
     put("recipe", "letter_outside_quotes.toml", "\u0424 = 1\n")
+    put("recipe", "quote_inside_a_number.toml", "seed = 0x'\u0424'\n")
     put("recipe", "deep_key.toml", "a." * 2000 + "a = 1\n")
 
 

@@ -62,6 +62,8 @@ std::vector<Corrupt> recipes() {
       {"deep_lists", "a = " + repeated("[", 100'000),
        ":1: Error while parsing value: exceeded maximum nested value depth of 256 "
        "(TOML_MAX_NESTED_VALUES)"},
+      {"a_quote_inside_a_number", "train.seed = 0x'\xD0\xA4'\n",
+       ":1: a quote stands inside a name or a number"},
       {"a_letter_outside_quotes", "\xD0\xA4 = 1\n",
        ":1: a letter outside ASCII stands outside quotes; put texts in \"…\""},
       {"a_letter_behind_a_backslash", "name = \"\"\"a\n\\\n \xC3\xA9\"\"\"\n",
@@ -83,12 +85,13 @@ INSTANTIATE_TEST_SUITE_P(Files, CorruptRecipe, ::testing::ValuesIn(recipes()),
 TEST(Recipe, TextsMayHoldDotsAndLettersOfAllKinds) {
   const TemporaryFolder folder;
   const std::string dots = repeated("../", 20) + "caf\xC3\xA9";
-  const PretrainRecipe read = read_recipe(folder.put(
-      "recipe.toml", "# 1.2.3.4.5.6.7.8.9.10 \xC3\xA9\n[data]\nimages = \"" + dots +
-                         "\" # \"\npairs = '" + dots + "'\ntexts = \"\"\"\n" + dots + "\"\"\"\n"));
+  const PretrainRecipe read =
+      read_recipe(folder.put("recipe.toml", "# 1.2.3.4.5.6.7.8.9.10 \xC3\xA9\n[data]\nimages = \"" +
+                                                dots + "\" # \"\n\"pairs\" = '" + dots +
+                                                "'\ntexts = \"\"\"\n" + dots + "\"\"\"\"\"\n"));
   EXPECT_EQ(read.data.images, dots);
   EXPECT_EQ(read.data.pairs, dots);
-  EXPECT_EQ(read.data.texts, dots);
+  EXPECT_EQ(read.data.texts, dots + "\"\"");
 }
 
 TEST(Recipe, TextsWithControlCharactersReadBack) {
