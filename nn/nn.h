@@ -17,6 +17,7 @@
 #include "nn/optim/ema.h"
 #include "nn/optim/param_groups.h"
 #include "nn/optim/schedule.h"
+#include "nn/parameter.h"
 #include "nn/patch_embed.h"
 #include "nn/state_dict.h"
 #include "tensor/generator.h"
