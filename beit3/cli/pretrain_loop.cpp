@@ -194,7 +194,7 @@ class Loop {
     trainer_.save(path);
     saved_ = trainer_.step();
     folder_.prune(recipe_.keep);
-    tell("saved " + path.string());
+    tell(format("saved {} (parameters {})", path.string(), trainer_.parameter_hash()));
   }
 
   void evaluate_now(bool final) {

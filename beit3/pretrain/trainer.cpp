@@ -4,10 +4,9 @@
 #include <chrono>
 #include <cmath>
 
-#include <xxhash.h>
-
 #include "autograd/autograd.h"
 #include "beit3/model/init.h"
+#include "beit3/model/parameter_hash.h"
 #include "beit3/vqkd/train.h"
 #include "beit3/vqkd/vqkd.h"
 #include "nn/io/safetensors.h"
@@ -79,6 +78,12 @@ std::string differences(const std::map<std::string, std::string>& saved,
       out += "\n  " + key + ": the checkpoint has " + other + ", this run " + value;
   }
   return out;
+}
+
+/// A run from before a field of the recipe existed did what the field's default says.
+std::map<std::string, std::string> with_defaults(std::map<std::string, std::string> saved) {
+  for (const auto& [name, value] : field_values({})) saved.try_emplace("recipe." + name, value);
+  return saved;
 }
 
 /// Fields that may change between a save and its resume without changing what was learned so far.
@@ -284,8 +289,9 @@ void PretrainTrainer::load(const std::filesystem::path& path) {
   check<StateError>(format != file.metadata.end() && format->second == kFormat,
                     "{} is no checkpoint of a pretraining run", path.string());
   const std::string other =
-      differences(file.metadata, identity(recipe_, tokenizer_.hash(),
-                                          hex_digits(image_tokenizer_hash_), data_->fingerprint()));
+      differences(with_defaults(file.metadata),
+                  identity(recipe_, tokenizer_.hash(), hex_digits(image_tokenizer_hash_),
+                           data_->fingerprint()));
   check<StateError>(other.empty(),
                     "{} belongs to another run; resume with the recipe, data and tokenizers it was "
                     "made with:{}",
@@ -321,24 +327,18 @@ const PretrainModel& PretrainTrainer::evaluated_model() {
 }
 
 std::string PretrainTrainer::parameter_hash() const {
-  XXH64_state_t* state = XXH64_createState();
-  XXH64_reset(state, 0);
-  for (const auto& [name, tensor] : model_.state()) {
-    const Tensor whole = tensor.contiguous();
-    XXH64_update(state, name.data(), name.size());
-    XXH64_update(state, whole.data<float>(), whole.bytes());
-  }
-  const uint64_t digest = XXH64_digest(state);
-  XXH64_freeState(state);
-  return hex_digits(digest);
+  return beit3::parameter_hash(model_.state());
+}
+
+bool belongs_to_model(std::string_view name) {
+  return !name.starts_with(kOptimizerPrefix) && !name.starts_with(kPretrainPrefix);
 }
 
 LoadedModel load_pretrained(const std::filesystem::path& checkpoint) {
-  const nn::SafetensorsFile file = nn::load_safetensors(
-      checkpoint.string(), {.wanted = [](std::string_view name) {
-        return name.starts_with(kAveragePrefix) ||
-               (!name.starts_with(kOptimizerPrefix) && !name.starts_with(kPretrainPrefix));
-      }});
+  const nn::SafetensorsFile file =
+      nn::load_safetensors(checkpoint.string(), {.wanted = [](std::string_view name) {
+                             return name.starts_with(kAveragePrefix) || belongs_to_model(name);
+                           }});
   const CheckpointText says(checkpoint, file.metadata);
   check<IoError>(says.text("format") == kFormat, "{} is no checkpoint of a pretraining run",
                  checkpoint.string());

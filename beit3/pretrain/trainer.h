@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "beit3/data/prefetcher.h"
 #include "beit3/pretrain/code_memory.h"
@@ -58,7 +59,8 @@ class PretrainTrainer {
   /// to another model, tokenizer or data; nothing is changed then.
   void load(const std::filesystem::path& path);
 
-  /// xxHash64 of all parameters, as 16 hex digits: two equal runs print the same.
+  /// Of all parameters (beit3/model/parameter_hash.h): two equal runs print the same. A checkpoint
+  /// has it in its metadata, too.
   std::string parameter_hash() const;
 
  private:
@@ -81,6 +83,9 @@ class PretrainTrainer {
   /// From the first step on, so that a run that is about to load prepares no batches in vain.
   std::unique_ptr<Prefetcher<PretrainBatch>> prefetch_;  // last: its threads use the above
 };
+
+/// Is a tensor of a checkpoint one of the model's, and not of the optimizer or the run?
+bool belongs_to_model(std::string_view name);
 
 /// Loads what a checkpoint holds besides the optimizer, for evaluation and for showing: the moving
 /// average of the weights where it holds one. Throws IoError, naming the file, for what is no
