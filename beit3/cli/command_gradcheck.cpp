@@ -15,13 +15,15 @@ namespace tessera::beit3::cli {
 namespace {
 
 struct CheckOptions {
-  std::string op, module, preset;
+  std::string op, module, preset, form;
   bool all = false, json = false;
   int64_t order = 2;
   uint64_t seed = 1;
   MachineOptions machine;
 
-  bool ops() const { return all || !op.empty() || (module.empty() && preset.empty()); }
+  bool ops() const {
+    return all || !op.empty() || (module.empty() && preset.empty() && form.empty());
+  }
   bool model() const { return all || op.empty(); }
 };
 
@@ -68,10 +70,12 @@ std::vector<Line> check_ops(const CheckOptions& o) {
 }
 
 std::vector<Line> check_parameters(const CheckOptions& o) {
-  ModelCheckOptions options{.model = smallest_model(), .module = o.module, .seed = o.seed};
+  const Form form = o.form.empty() ? Form::released : form_from(o.form);
+  ModelCheckOptions options{.model = smallest_model(form), .module = o.module, .seed = o.seed};
   if (!o.preset.empty()) {
     options.model = model_preset(o.preset);
     options.model.drop_path = 0.1;
+    if (!o.form.empty()) options.model.form = form;
   }
   LiveLine live;
   std::vector<Line> lines;
@@ -107,8 +111,10 @@ std::string as_json(const Line& l) {
 
 int check_gradients(const CheckOptions& o) {
   check<UsageError>(o.order >= 1 && o.order <= 3, "--order is {}; expected 1, 2 or 3", o.order);
-  check<UsageError>(o.op.empty() || (o.module.empty() && o.preset.empty()),
-                    "--op looks at one op, --module and --preset at a model; ask for one of them");
+  check<UsageError>(
+      o.op.empty() || (o.module.empty() && o.preset.empty() && o.form.empty()),
+      "--op looks at one op, --module, --preset and --form at a model; ask for one of "
+      "them");
   check<UsageError>(!o.all || (o.op.empty() && o.module.empty()),
                     "--all looks at everything; leave out --op and --module");
   o.machine.apply();
@@ -154,10 +160,12 @@ Command gradcheck_command() {
           "  beit3 gradcheck\n"
           "  beit3 gradcheck --op layer_norm --order 3\n"
           "  beit3 gradcheck --module self_attn\n"
+          "  beit3 gradcheck --form paper\n"
           "  beit3 gradcheck --preset nano --json\n",
       .options = {{"--op", &o->op, "only this op", "NAME"},
                   {"--module", &o->module, "only parameters whose name holds this", "NAME"},
                   {"--preset", &o->preset, "a model of this size instead of the smallest", "NAME"},
+                  {"--form", &o->form, "a model of this form: released or paper", "WORD"},
                   {"--all", &o->all,
                    "ops, also on strided inputs, and the model, also with --preset"},
                   {"--order", &o->order, "derivatives of ops, of orders 1 … N (2)"},

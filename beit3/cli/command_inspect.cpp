@@ -8,7 +8,11 @@
 #include "beit3/cli/run_course.h"
 #include "beit3/cli/terminal.h"
 #include "beit3/image/files.h"
+#include "beit3/model/model.h"
+#include "beit3/model/parameter_hash.h"
+#include "beit3/model/parts.h"
 #include "beit3/pretrain/run_folder.h"
+#include "beit3/pretrain/trainer.h"
 #include "nn/io/safetensors.h"
 #include "tensor/ops/cast.h"
 
@@ -18,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct InspectOptions {
-  std::string path, only;
+  std::string path, only, preset, form;
   bool stats = false, metadata = false;
 };
 
@@ -55,6 +59,23 @@ void print_metadata(const nn::SafetensorsMetadata& metadata, bool whole) {
   }
 }
 
+/// Says the hash of the model's parameters, and whether it is the one that the file records.
+int print_hash(const nn::SafetensorsReader& file, const std::vector<nn::SafetensorsEntry>& sorted) {
+  ParameterHash hash;
+  for (const nn::SafetensorsEntry& e : sorted) {
+    if (belongs_to_model(e.name)) hash.add(e.name, file.load(e));
+  }
+  const auto recorded = file.metadata().find("parameter_hash");
+  if (recorded == file.metadata().end()) {
+    print(format("parameters {}\n", hash.digits()));
+    return kDone;
+  }
+  const bool same = hash.digits() == recorded->second;
+  print(format("parameters {}{}\n", hash.digits(),
+               same ? ", as recorded" : ", NOT as recorded: they were changed after the training"));
+  return same ? kDone : kDifference;
+}
+
 int inspect_file(const InspectOptions& o) {
   const nn::SafetensorsReader file(o.path);
   print_metadata(file.metadata(), o.metadata);
@@ -78,15 +99,47 @@ int inspect_file(const InspectOptions& o) {
   print(format("{} tensors, {} elements, {}\n", static_cast<int64_t>(entries.size()), elements,
                bytes_text(static_cast<double>(bytes))));
   if (!o.only.empty()) say(format("{} shown, with \"{}\" in their names", shown, o.only));
+  return print_hash(file, entries);
+}
+
+/// A model of these sizes, as shapes alone: giant would take 8 GB.
+int inspect_preset(const InspectOptions& o) {
+  ModelConfig config = model_preset(o.preset);
+  if (!o.form.empty()) config.form = form_from(o.form);
+  validate(config);
+  const PretrainModel model(config, {.shape_only = true});
+  if (!o.only.empty()) {
+    for (const nn::Field& field : model.list_fields()) {
+      if (field.name.find(o.only) != std::string::npos) {
+        print(format("{}  {}\n", field.name, field.shape()));
+      }
+    }
+    return kDone;
+  }
+  print(
+      format("{}, {} form: {} wide, {} layers, {} heads, feed-forward {}, {} pixels in patches of "
+             "{}\n",
+             config.name, to_string(config.form), config.width, config.layers, config.heads,
+             config.ffn, config.image_size, config.patch));
+  for (const PartCount& part : count_parts(model)) {
+    const std::string count = std::to_string(part.parameters);
+    print(padded(part.part, 20) + std::string(14 - count.size(), ' ') + count + "  in " +
+          std::to_string(part.tensors) + " tensors\n");
+  }
+  const int64_t all = model.parameter_count();
+  print(format("{} parameters: {} in f32, and {} with gradients and AdamW's two moments\n", all,
+               bytes_text(4.0 * static_cast<double>(all)),
+               bytes_text(16.0 * static_cast<double>(all))));
   return kDone;
 }
 
 int inspect_run(const InspectOptions& o) {
   const RunFolder run = RunFolder::open(o.path);
   const PretrainRecipe& r = run.recipe();
-  print(format("model        {} ({} wide, {} layers, {} heads, {} pixels in patches of {})\n",
-               r.model.name, r.model.width, r.model.layers, r.model.heads, r.model.image_size,
-               r.model.patch));
+  print(format(
+      "model        {}, {} form ({} wide, {} layers, {} heads, {} pixels in patches of {})\n",
+      r.model.name, to_string(r.model.form), r.model.width, r.model.layers, r.model.heads,
+      r.model.image_size, r.model.patch));
   print(format("a step       {} images, {} texts, {} pairs; {} steps in all; seed {}\n", r.images,
                r.texts, r.pairs, r.steps, r.seed));
   for (const auto& [name, path] :
@@ -106,6 +159,11 @@ int inspect_run(const InspectOptions& o) {
 }
 
 int inspect(const InspectOptions& o) {
+  check<UsageError>(o.path.empty() != o.preset.empty(),
+                    "inspect looks at a file or run folder, or at --preset NAME; give one of them");
+  check<UsageError>(o.form.empty() || !o.preset.empty(),
+                    "--form goes with --preset; a file knows its form");
+  if (!o.preset.empty()) return inspect_preset(o);
   check<IoError>(fs::exists(o.path), "{}: there is no such file or folder", o.path);
   if (fs::is_directory(o.path)) return inspect_run(o);
   check<UsageError>(fs::path(o.path).extension() != ".model",
@@ -118,13 +176,19 @@ int inspect(const InspectOptions& o) {
 Command inspect_command() {
   auto o = std::make_shared<InspectOptions>();
   return {.name = "inspect",
-          .summary = "what is in a checkpoint, an image tokenizer or a run folder",
+          .summary = "what is in a checkpoint, an image tokenizer, a run folder or a preset",
           .notes =
+              "Of a file also the hash of all parameters; ends with 1 if a checkpoint records\n"
+              "another. Of a preset what its parameters are spent on, without making them.\n\n"
               "examples:\n"
               "  beit3 inspect run\n"
               "  beit3 inspect run/checkpoints/00001600.safetensors --only attn --stats\n"
-              "  beit3 inspect image.vq\n",
-          .options = {{"PATH", &o->path, "a safetensors file or a run folder", "", true},
+              "  beit3 inspect image.vq\n"
+              "  beit3 inspect --preset giant\n"
+              "  beit3 inspect --preset base --form paper --only layers.11.\n",
+          .options = {{"PATH", &o->path, "a safetensors file or a run folder"},
+                      {"--preset", &o->preset, "sizes of a model instead: nano … giant", "NAME"},
+                      {"--form", &o->form, "released or paper, instead of the preset's", "WORD"},
                       {"--only", &o->only, "tensors with this in their names", "TEXT"},
                       {"--stats", &o->stats, "mean, deviation and extremes of each tensor"},
                       {"--metadata", &o->metadata, "metadata in full"}},

@@ -176,9 +176,11 @@ int64_t drawn_element(RandomStream& stream, const nn::Field& field) {
 
 }  // namespace
 
-ModelConfig smallest_model() {
+ModelConfig smallest_model(Form form) {
   ModelConfig config;
   config.name = "smallest";
+  config.form = form;
+  config.vl_layers = 1;
   config.width = 16;
   config.layers = 2;
   config.heads = 2;

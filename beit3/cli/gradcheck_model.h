@@ -27,8 +27,9 @@ struct ParameterCheck {
   bool ok() const { return worst <= 1; }
 };
 
-/// The smallest BEiT-3 that has every part of the large ones: two layers, two heads, both branches.
-ModelConfig smallest_model();
+/// The smallest BEiT-3 of a form that has every part of the large ones: two layers, two heads, all
+/// experts; in the paper's form VL in the second layer.
+ModelConfig smallest_model(Form form);
 
 /// Differentiates the pretraining loss of an image, a pair and a text, with drop path, by every
 /// parameter, in f64, and compares with

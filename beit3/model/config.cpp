@@ -8,6 +8,9 @@ namespace {
 struct Preset {
   const char* name;
   int64_t width, layers, heads, image_size, patch;
+  int64_t ffn = 4 * width;  // mlp_ratio 4
+  Form form = Form::released;
+  Init init = Init::scaled;
 };
 
 constexpr Preset kPresets[] = {
@@ -17,6 +20,7 @@ constexpr Preset kPresets[] = {
     {"small", 384, 12, 6, 224, 16},    // DeiT-small's
     {"base", 768, 12, 12, 224, 16},    // unilm beit3, _get_base_config
     {"large", 1024, 24, 16, 224, 16},  // unilm beit3, _get_large_config
+    {"giant", 1408, 40, 16, 224, 14, 6144, Form::paper, Init::paper},  // arXiv:2208.10442, table 2
 };
 
 }  // namespace
@@ -30,9 +34,11 @@ ModelConfig model_preset(std::string_view name) {
       c.width = p.width;
       c.layers = p.layers;
       c.heads = p.heads;
-      c.ffn = 4 * p.width;  // mlp_ratio 4
+      c.ffn = p.ffn;
       c.image_size = p.image_size;
       c.patch = p.patch;
+      c.form = p.form;
+      c.init = p.init;
       return c;
     }
     known += known.empty() ? p.name : std::string(", ") + p.name;
@@ -65,6 +71,9 @@ void validate(const ModelConfig& c) {
                     c.text_rows);
   check<ValueError>(c.text_positions > kFirstPosition,
                     "model.text_positions is {}; rows 0 and 1 are never used", c.text_positions);
+  check<ValueError>(c.form != Form::paper || (c.vl_layers >= 0 && c.vl_layers <= c.layers),
+                    "model.vl_layers is {}; a model of {} layers has 0 … {}", c.vl_layers, c.layers,
+                    c.layers);
   check<ValueError>(c.norm_eps > 0, "model.norm_eps is {}; it must be positive", c.norm_eps);
   check<ValueError>(c.drop_path >= 0 && c.drop_path < 1, "model.drop_path is {}; expected 0 … 1",
                     c.drop_path);
@@ -80,6 +89,15 @@ std::string_view to_string(Init init) {
       return "official";
   }
   return "?";
+}
+
+std::string_view to_string(Form form) { return form == Form::paper ? "paper" : "released"; }
+
+Form form_from(std::string_view word) {
+  for (Form form : {Form::released, Form::paper}) {
+    if (word == to_string(form)) return form;
+  }
+  fail<ValueError>("model.form is \"{}\"; expected released or paper", word);
 }
 
 Init init_from(std::string_view word) {

@@ -1,18 +1,16 @@
 #include "beit3/model/embedding.h"
 
-#include "autograd/autograd.h"
-#include "tensor/ops/creation.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/matmul.h"
 #include "tensor/ops/shape_ops.h"
 
 namespace tessera::beit3 {
 
-VisionEmbedding::VisionEmbedding(const ModelConfig& c, const TensorOptions& options)
-    : mask_token(requires_grad(zeros({1, 1, c.width}, options))),
-      cls_token(requires_grad(zeros({1, 1, c.width}, options))),
-      proj_weight(requires_grad(zeros({c.width, 3, c.patch, c.patch}, options))),
-      proj_bias(requires_grad(zeros({c.width}, options))) {}
+VisionEmbedding::VisionEmbedding(const ModelConfig& c, const nn::ParameterOptions& options)
+    : mask_token(nn::zero_parameter({1, 1, c.width}, options)),
+      cls_token(nn::zero_parameter({1, 1, c.width}, options)),
+      proj_weight(nn::zero_parameter({c.width, 3, c.patch, c.patch}, options)),
+      proj_bias(nn::zero_parameter({c.width}, options)) {}
 
 Tensor VisionEmbedding::operator()(const Tensor& images, const Tensor& masked) const {
   const int64_t batch = images.size(0), width = proj_weight.size(0), patch = proj_weight.size(2);

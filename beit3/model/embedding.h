@@ -3,6 +3,7 @@
 #include "beit3/model/config.h"
 #include "beit3/model/packed.h"
 #include "nn/module.h"
+#include "nn/parameter.h"
 
 namespace tessera::beit3 {
 
@@ -15,7 +16,7 @@ struct VisionEmbedding : nn::Module {
   Tensor proj_bias;    // (C)
 
   VisionEmbedding() = default;
-  explicit VisionEmbedding(const ModelConfig& config, const TensorOptions& options = {});
+  explicit VisionEmbedding(const ModelConfig& config, const nn::ParameterOptions& options = {});
   /// images (B, 3, S, S), masked (B * N) boolean or undefined -> (B, N + 1, C), CLS first.
   Tensor operator()(const Tensor& images, const Tensor& masked) const;
   void fields(nn::FieldVisitor& v) override;

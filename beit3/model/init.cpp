@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "beit3/model/parts.h"
 #include "tensor/ops/cast.h"
 #include "tensor/ops/creation.h"
 #include "tensor/ops/elementwise.h"
@@ -44,10 +45,6 @@ double fan_in(const Tensor& w) {
 double depth_factor(std::string_view name) {
   const bool output = has(name, "out_proj.") || has(name, "fc2.");
   return output ? 1 / std::sqrt(2.0 * static_cast<double>(layer_of(name))) : 1;
-}
-
-bool is_norm(std::string_view name) {
-  return has(name, "layer_norm") || has(name, "layernorm") || has(name, "inner_attn_ln");
 }
 
 Tensor scaled(std::string_view name, const Tensor& p, RandomKey key) {
@@ -108,7 +105,7 @@ void initialise(PretrainModel& model, RandomKey key) {
   for (const auto& [name, p] : model.state()) {
     Tensor value;
     const bool bias = ends(name, ".bias");
-    if (is_norm(name)) {
+    if (belongs_to_norm(name)) {
       value = bias ? zeros(p.shape(), p.options()) : ones(p.shape(), p.options());
     } else if (bias && !(config.init == Init::official && has(name, "vision_embed"))) {
       value = zeros(p.shape(), p.options());

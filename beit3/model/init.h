@@ -5,13 +5,15 @@
 
 namespace tessera::beit3 {
 
-/// Sets every parameter, as a function of the key and the parameter's name alone.
+/// Sets every parameter, as a function of the key and the parameter's name alone. Either form of
+/// the model can start either way; no way scales by Sub-LN's factor sqrt(ln 2L).
 ///
 /// scaled    what learns fastest at small size (measured; docs/beit3.md): weights N(0, 1/fan_in),
 ///           out_proj and fc2 of layer l divided by sqrt(2l), l = 1 … L, biases 0, heads
 ///           N(0, 0.02^2), word embeddings and text positions N(0, 0.2^2); image positions 2-d
-///           sines scaled to deviation 0.4; in branch A the keys start as the queries, so that
-///           attention begins local ("mimetic": Trockman, Kolter, arXiv:2305.09828)
+///           sines scaled to deviation 0.4; in the attention of images (branch A, or the
+///           shared one of the paper's form) the keys start as the queries, so that it begins local
+///           ("mimetic": Trockman, Kolter, arXiv:2305.09828)
 /// paper     truncated normal 0.02 cut at one deviation for every matrix, embedding and position;
 ///           out_proj and fc2 divided by sqrt(2l). Source: arXiv:2208.10442, section 2.3, note 4,
 ///           in the form of BEiT v2's code

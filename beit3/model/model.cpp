@@ -42,9 +42,9 @@ class DropPath {
 
 }  // namespace
 
-Beit3::Beit3(const ModelConfig& c, const TensorOptions& options)
+Beit3::Beit3(const ModelConfig& c, const nn::ParameterOptions& options)
     : config(c),
-      text_embed(requires_grad(zeros({c.text_rows, c.width}, options))),
+      text_embed(nn::zero_parameter({c.text_rows, c.width}, options)),
       vision_embed(c, options),
       encoder(c, options) {
   validate(c);
@@ -113,15 +113,13 @@ Tensor Beit3::operator()(const PackedInput& input, const Pass& pass,
           index_select(stream.scale, from_data(*keep, {static_cast<int64_t>(keep->size())}), 0);
     }
   }
-  const RowGroups groups = keep == nullptr ? layout.groups() : groups_of(*keep, layout.groups());
-  if (!config.normalize_output) {
+  if (!encoder.layer_norm) {
     const Tensor delta =
         stream.scale.defined() ? tessera::drop_path(stream.delta, stream.scale) : stream.delta;
     return stream.h + delta;
   }
-  return add_layer_norm(stream.h, stream.delta, stream.scale, groups, encoder.layer_norm.weight,
-                        encoder.layer_norm.bias, config.norm_eps)
-      .norm;
+  const Routes routes = keep == nullptr ? layout.routes() : layout.routes().of(*keep);
+  return settle(stream, routes, *encoder.layer_norm, config.norm_eps).norm;
 }
 
 void Beit3::fields(nn::FieldVisitor& v) {
@@ -130,12 +128,12 @@ void Beit3::fields(nn::FieldVisitor& v) {
   v("encoder", encoder);
 }
 
-PretrainModel::PretrainModel(const ModelConfig& c, const TensorOptions& options)
+PretrainModel::PretrainModel(const ModelConfig& c, const nn::ParameterOptions& options)
     : beit3(c, options),
-      mlm_weight(requires_grad(zeros({c.text_rows, c.width}, options))),
-      mlm_bias(requires_grad(zeros({c.text_rows}, options))),
-      mim_weight(requires_grad(zeros({c.codes, c.width}, options))),
-      mim_bias(requires_grad(zeros({c.codes}, options))) {}
+      mlm_weight(nn::zero_parameter({c.text_rows, c.width}, options)),
+      mlm_bias(nn::zero_parameter({c.text_rows}, options)),
+      mim_weight(nn::zero_parameter({c.codes, c.width}, options)),
+      mim_bias(nn::zero_parameter({c.codes}, options)) {}
 
 void PretrainModel::fields(nn::FieldVisitor& v) {
   v("beit3", beit3);

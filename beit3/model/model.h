@@ -14,6 +14,11 @@ struct PackedInput {
 };
 
 /// The backbone, with the published names below "beit3.".
+///
+/// A model in the paper's form was never published. Its names are those of the released form, less
+/// the part ".A" or ".B" where a module is shared (self_attn.q_proj.weight,
+/// encoder.layer_norm.bias) and with the paper's names of experts (ffn.V.fc1.weight,
+/// final_layer_norm.VL.weight).
 struct Beit3 : nn::Module {
   ModelConfig config;
   Tensor text_embed;  // (text_rows, C)
@@ -23,7 +28,7 @@ struct Beit3 : nn::Module {
   Beit3() = default;
   /// Parameters are zero (norm weights one) until `initialise` or loading; f32, or f64 for exact
   /// comparisons.
-  explicit Beit3(const ModelConfig& config, const TensorOptions& options = {});
+  explicit Beit3(const ModelConfig& config, const nn::ParameterOptions& options = {});
 
   /// Embeddings with positions: the encoder's input (N, C).
   Tensor embed(const PackedInput& input) const;
@@ -48,7 +53,7 @@ struct PretrainModel : nn::Module {
   Tensor mim_weight, mim_bias;  // (codes, C), (codes)
 
   PretrainModel() = default;
-  explicit PretrainModel(const ModelConfig& config, const TensorOptions& options = {});
+  explicit PretrainModel(const ModelConfig& config, const nn::ParameterOptions& options = {});
   const ModelConfig& config() const { return beit3.config; }
   void fields(nn::FieldVisitor& v) override;
 };

@@ -20,7 +20,8 @@ PackedLayout::PackedLayout(int64_t images, std::vector<int64_t> pair_lengths,
     for (int64_t j = 0; j < length; ++j) text_places_.push_back(j);
     row += length;
   }
-  groups_.ends = {vision, row};
+  const int64_t pairs_end = text_count() > 0 ? text_begin(pair_count()) : row;
+  routes_ = Routes({{row}}, {{vision, row}}, {{image_begin(images_), pairs_end, row}});
   auto padded = [&](int64_t i) { return padding.empty() ? 0 : padding[static_cast<size_t>(i)]; };
   if (!padding.empty()) {
     text_factor_.assign(static_cast<size_t>(row - vision), 1.0f);
@@ -56,10 +57,13 @@ PackedLayout::PackedLayout(int64_t images, std::vector<int64_t> pair_lengths,
   segments_ = Segments(std::move(segments), row);
 }
 
-RowGroups groups_of(const std::vector<int64_t>& rows, const RowGroups& groups) {
-  RowGroups chosen;
-  for (size_t i = 0; i < groups.size(); ++i) {
-    chosen.ends.push_back(std::lower_bound(rows.begin(), rows.end(), groups.end(i)) - rows.begin());
+Routes Routes::of(const std::vector<int64_t>& rows) const {
+  Routes chosen;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    for (size_t k = 0; k < groups_[i].size(); ++k) {
+      chosen.groups_[i].ends[k] =
+          std::lower_bound(rows.begin(), rows.end(), groups_[i].end(k)) - rows.begin();
+    }
   }
   return chosen;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -8,11 +9,34 @@
 
 namespace tessera::beit3 {
 
+/// Which rows of a pass use the same parameters.
+enum class Routing {
+  shared,    ///< all rows
+  modality,  ///< rows of images | rows of texts, of pairs or not
+  sequence,  ///< images alone | pairs, both their parts | texts alone
+};
+
+/// Every routing of a pass, as cuts of its rows into consecutive ranges.
+class Routes {
+ public:
+  Routes() = default;
+  Routes(RowGroups shared, RowGroups modality, RowGroups sequence)
+      : groups_{std::move(shared), std::move(modality), std::move(sequence)} {}
+
+  const RowGroups& operator[](Routing routing) const {
+    return groups_[static_cast<size_t>(routing)];
+  }
+  /// The routes of the chosen rows (ascending) alone.
+  Routes of(const std::vector<int64_t>& rows) const;
+
+ private:
+  std::array<RowGroups, 3> groups_{RowGroups{{0}}, RowGroups{{0, 0}}, RowGroups{{0, 0, 0}}};
+};
+
 /// The shape of one packed pass: which row of the matrix belongs to whom.
 ///
-/// Rows stand in the order *image | pair-image | pair-text | text*, nothing is padded. Branch A
-/// owns the rows of all images, branch B those of all texts; the two ranges of a pair meet in
-/// attention.
+/// Rows stand in the order *image | pair-image | pair-text | text*, nothing is padded, so that
+/// every routing is a cut into ranges. The two ranges of a pair meet in attention.
 class PackedLayout {
  public:
   PackedLayout() = default;
@@ -27,13 +51,13 @@ class PackedLayout {
   PackedLayout(int64_t images, std::vector<int64_t> pair_lengths, std::vector<int64_t> text_lengths,
                int64_t image_rows, const std::vector<int64_t>& padding = {});
 
-  int64_t rows() const { return groups_.rows(); }
+  int64_t rows() const { return routes_[Routing::shared].rows(); }
   /// Images in all: alone, then of pairs.
   int64_t image_count() const { return images_ + pair_count(); }
   int64_t images() const { return images_; }
   int64_t pair_count() const { return static_cast<int64_t>(pair_lengths_.size()); }
   int64_t text_count() const { return static_cast<int64_t>(text_lengths_.size()); }
-  int64_t vision_rows() const { return groups_.end(0); }
+  int64_t vision_rows() const { return routes_[Routing::modality].end(0); }
   int64_t text_rows() const { return rows() - vision_rows(); }
   int64_t image_rows() const { return image_rows_; }
 
@@ -46,7 +70,7 @@ class PackedLayout {
                             : text_lengths_[static_cast<size_t>(i - pair_count())];
   }
 
-  const RowGroups& groups() const { return groups_; }
+  const Routes& routes() const { return routes_; }
   const Segments& segments() const { return segments_; }
   /// For each text row its place in its text: 0, 1, …
   const std::vector<int64_t>& text_places() const { return text_places_; }
@@ -59,11 +83,8 @@ class PackedLayout {
   int64_t images_ = 0, image_rows_ = 1;
   std::vector<int64_t> pair_lengths_, text_lengths_, text_begin_, text_places_, sequence_of_row_;
   std::vector<float> text_factor_;
-  RowGroups groups_{{0, 0}};
+  Routes routes_;
   Segments segments_;
 };
-
-/// The groups of the chosen rows (ascending) of a layout with `groups`.
-RowGroups groups_of(const std::vector<int64_t>& rows, const RowGroups& groups);
 
 }  // namespace tessera::beit3

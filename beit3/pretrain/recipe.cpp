@@ -126,12 +126,15 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 void visit_fields(PretrainRecipe& r, RecipeVisitor& v) {
-  std::string init(to_string(r.model.init));
+  std::string init(to_string(r.model.init)), form(to_string(r.model.form));
   v("model.name", r.model.name, "label of the sizes below");
+  v("model.form", form, "released (experts A and B everywhere) or paper (V, L and VL)");
+  r.model.form = form_from(form);
   v("model.width", r.model.width, "hidden size");
   v("model.layers", r.model.layers, "encoder layers");
   v("model.heads", r.model.heads, "attention heads");
   v("model.ffn", r.model.ffn, "inner size of the feed-forward networks");
+  v("model.vl_layers", r.model.vl_layers, "paper form: top layers with an expert for pairs");
   v("model.image_size", r.model.image_size, "side of the input picture, pixels");
   v("model.patch", r.model.patch, "side of a patch, pixels");
   v("model.text_positions", r.model.text_positions, "rows of the text position table");

@@ -10,7 +10,7 @@ namespace tessera::beit3 {
 
 void run_encoder_case(RecordedCase& c) {
   const nn::StateDict weights = c.folder().load("encoder.weights");
-  Beit3 model(recorded_model(c.folder(), weights), c.tensor_options());
+  Beit3 model(recorded_model(c.folder(), weights), {.dtype = c.dtype()});
   nn::load_state(model, nn::without_prefix(weights, "beit3."));
 
   auto given = [&](const char* key) { return c.has(key) ? c.at(key) : Tensor(); };

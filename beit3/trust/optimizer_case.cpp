@@ -29,7 +29,7 @@ struct QuestionModel : nn::Module {
   nn::Linear pooler, head_in, head_out;
 
   QuestionModel(const ModelConfig& config, int64_t answers, const TensorOptions& t)
-      : beit3(without_final_norm(config), t),
+      : beit3(without_final_norm(config), {.dtype = t.dtype, .device = t.device}),
         pooler_norm(config.width, {.tensor = t}),
         head_norm(2 * config.width, {.tensor = t}),
         pooler(config.width, config.width, {}, {.tensor = t}),

@@ -57,6 +57,10 @@ ModelConfig recorded_model(const RecordedFolder& folder, const nn::StateDict& we
                  "parity: the weights hold no table of text positions");
   ModelConfig config;
   config.name = "recorded";
+  if (folder.manifest().at("config").contains("form")) {
+    config.form = form_from(field<std::string>(folder.manifest().at("config"), "form"));
+    config.vl_layers = folder.size("vl_layers");
+  }
   config.width = folder.size("dim");
   config.layers = folder.size("layers");
   config.heads = folder.size("heads");

@@ -25,7 +25,8 @@ PaddedInput padded_input(const ModelConfig& config, const Tensor& pixels, const 
 /// How many of the last ids of each row are padding.
 std::vector<int64_t> padding_lengths(const Tensor& padding);
 
-/// The configuration of a BEiT-3 folder, with as many text positions as the weights have.
+/// The configuration of a BEiT-3 folder, with as many text positions as the weights have. In the
+/// released form, unless the manifest states a "form".
 ModelConfig recorded_model(const RecordedFolder& folder, const nn::StateDict& weights);
 
 /// The gradients of all published tensors of a module against grad.PREFIX + NAME.

@@ -137,15 +137,15 @@ struct StepLosses {
 };
 
 /// One case, in one of the two forms.
-class Form {
+class Passes {
  public:
-  Form(RecordedCase& c, const ModelConfig& config, const Batches& batches,
-       const nn::StateDict& start, bool padded)
+  Passes(RecordedCase& c, const ModelConfig& config, const Batches& batches,
+         const nn::StateDict& start, bool padded)
       : c_(c),
         batches_(batches),
         padded_(padded),
         title_(padded ? "padded " : "packed "),
-        model_(config, c.tensor_options()) {
+        model_(config, {.dtype = c.dtype()}) {
     nn::load_state(model_, start);
     const Json weights = field<Json>(field<Json>(c.entry(), "args"), "loss_weights");
     auto weight = [&](const char* part) {
@@ -298,7 +298,7 @@ void run_pretrain_case(RecordedCase& c) {
   config.codes = c.folder().size("codes");
   const Batches batches(c.folder(), field<std::string>(c.entry(), "inputs"), config,
                         field<bool>(field<Json>(c.entry(), "args"), "mask_pair_images"));
-  for (bool padded : {true, false}) Form(c, config, batches, start, padded).run();
+  for (bool padded : {true, false}) Passes(c, config, batches, start, padded).run();
 }
 
 }  // namespace tessera::beit3

@@ -62,6 +62,10 @@ TEST(Mistakes, AreErrorsWithASuggestion) {
   expect_error(run_beit3("gradcheck --module nothing"), 2, "no parameter's name holds \"nothing\"");
   expect_error(run_beit3("gradcheck --op exp --preset nano"), 2, "--op looks at one op");
   expect_error(run_beit3("config show --preset naon"), 2, "nano");
+  expect_error(run_beit3("config show --model.form giant"), 2, "released or paper");
+  expect_error(run_beit3("config show --model.form paper --model.vl_layers 5"), 2, "0 … 4");
+  expect_error(run_beit3("inspect"), 2, "--preset NAME");
+  expect_error(run_beit3("inspect . --form paper"), 2, "--form goes with --preset");
   expect_error(run_beit3("config show --dtype f16"), 2, "f32 or bf16");
   expect_error(run_beit3("doctor --isa sse9"), 2, "sse9");
 }
@@ -264,6 +268,25 @@ TEST(Gradcheck, LooksAtOneModuleAndWritesJson) {
   EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   EXPECT_THAT(outcome.out, StartsWith("{\"cases\": 16, \"wrong\": 0, \"worst\": {"));
   EXPECT_THAT(outcome.out, HasSubstr("layers.0.self_attn.out_proj.B.bias"));
+}
+
+TEST(Gradcheck, PassesForThePaperForm) {
+  const Outcome checked = run_beit3("gradcheck --form paper --module layers.1.");
+  EXPECT_EQ(checked.code, 0) << checked.out;
+  EXPECT_THAT(checked.out, HasSubstr("layers.1.ffn.VL.fc2.weight"));
+  EXPECT_THAT(checked.out, HasSubstr(" 0 wrong\n"));
+}
+
+TEST(Inspect, CountsWhatAPresetIsSpentOn) {
+  const Outcome giant = run_beit3("inspect --preset giant");  // its parameters would take 7.8 GB
+  EXPECT_EQ(giant.code, 0) << giant.err;
+  EXPECT_THAT(giant.out, StartsWith("giant, paper form: 1408 wide, 40 layers"));
+  EXPECT_THAT(giant.out, HasSubstr("\nfeed-forward VL           51927168  in 12 tensors\n"));
+  EXPECT_THAT(giant.out, HasSubstr("\nattention                317419520  in 320 tensors\n"));
+  EXPECT_THAT(run_beit3("inspect --preset base").out, HasSubstr("\n276510730 parameters: "));
+  EXPECT_EQ(run_beit3("inspect --preset nano --form paper --only layers.3.ffn.VL.fc2").out,
+            "beit3.encoder.layers.3.ffn.VL.fc2.weight  (96, 384)\n"
+            "beit3.encoder.layers.3.ffn.VL.fc2.bias  (96)\n");
 }
 
 TEST(Inspect, RefusesWhatIsNoModel) {

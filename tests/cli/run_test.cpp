@@ -106,6 +106,38 @@ TEST_F(Run, ResumesBitForBit) {
   EXPECT_EQ(hash_of(rest), hash_of(whole));
 }
 
+TEST_F(Run, TrainsThePaperForm) {
+  const std::string form = " --model.form paper --model.layers 2 --model.vl_layers 1 --steps 4";
+  const Outcome whole = run_beit3(pretrain("paper", form));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(run_beit3(pretrain("paper-parts", form + " --max-steps 2")).code, 0);
+  EXPECT_EQ(hash_of(run_beit3("resume " + *folder / "paper-parts")), hash_of(whole));
+  EXPECT_EQ(run_beit3("eval " + *folder / "paper" + " --samples 6").code, 0);
+  EXPECT_EQ(run_beit3("fill " + *folder / "paper" + " --count 2 --sheet " + *folder / "p.png").code,
+            0);
+  EXPECT_THAT(run_beit3("inspect " + *folder / "paper").out, HasSubstr("paper form"));
+  for (const char* way : {"threads --over 2 --most-threads 3", "resume --over 2", "accum"}) {
+    const Outcome same = run_beit3(std::string("verify ") + way + flags + form);
+    EXPECT_EQ(same.code, 0) << way << "\n" << same.out << same.err;
+  }
+}
+
+TEST_F(Run, SaysTheHashOfItsParameters) {
+  const Outcome trained = run_beit3(pretrain("hashed", "--steps 2"));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const std::string hash = hash_of(trained).substr(12, 16);  // after "(parameters "
+  const std::string file = *folder / "hashed/checkpoints/00000002.safetensors";
+  const Outcome same = run_beit3("inspect " + file);
+  EXPECT_EQ(same.code, 0) << same.err;
+  EXPECT_THAT(same.out, EndsWith("\nparameters " + hash + ", as recorded\n"));
+  nn::SafetensorsFile changed = nn::load_safetensors(file);
+  changed.tensors.at("mim_head.bias").data<float>()[1] += 1;
+  nn::save_safetensors(*folder / "changed.safetensors", changed.tensors, changed.metadata);
+  const Outcome other = run_beit3("inspect " + *folder / "changed.safetensors");
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.out, HasSubstr(", NOT as recorded"));
+}
+
 TEST_F(Run, SavesWhenInterrupted) {
   const std::string command = pretrain("stopped", "--steps 100000");
   // The signal comes once steps are being made, however long the start takes on a busy machine.

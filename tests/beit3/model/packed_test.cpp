@@ -11,8 +11,10 @@
 namespace tessera::beit3 {
 namespace {
 
-ModelConfig tiny() {
+ModelConfig tiny(Form form) {
   ModelConfig c = model_preset("nano");
+  c.form = form;
+  c.vl_layers = 1;
   c.width = 32;
   c.layers = 2;
   c.heads = 4;
@@ -49,10 +51,27 @@ TEST(PackedLayout, PutsImagesPairsAndTextsInOrder) {
   EXPECT_EQ(layout.text_places()[4], 0);
 }
 
+TEST(PackedLayout, CutsRowsForEveryRouting) {
+  const Routes routes = PackedLayout(2, {4, 3}, {5}, 5).routes();
+  EXPECT_EQ(routes[Routing::shared], (RowGroups{{32}}));
+  EXPECT_EQ(routes[Routing::modality], (RowGroups{{20, 32}}));
+  EXPECT_EQ(routes[Routing::sequence], (RowGroups{{10, 27, 32}}));
+  const Routes kept = routes.of({1, 9, 10, 19, 20, 26, 27});
+  EXPECT_EQ(kept[Routing::shared], (RowGroups{{7}}));
+  EXPECT_EQ(kept[Routing::modality], (RowGroups{{4, 7}}));
+  EXPECT_EQ(kept[Routing::sequence], (RowGroups{{2, 6, 7}}));
+  const Routes pairs = PackedLayout(0, {4}, {}, 5).routes();
+  EXPECT_EQ(pairs[Routing::sequence], (RowGroups{{0, 9, 9}}));
+  const Routes texts = PackedLayout(0, {}, {4}, 5).routes();
+  EXPECT_EQ(texts[Routing::sequence], (RowGroups{{0, 0, 4}}));
+}
+
 TEST(PackedLayout, RefusesAnEmptyText) { EXPECT_THROW(PackedLayout(1, {0}, {}, 5), ShapeError); }
 
-TEST(Beit3, OnePassEqualsASequenceAtATime) {
-  const ModelConfig c = tiny();
+class Packed : public testing::TestWithParam<Form> {};
+
+TEST_P(Packed, OnePassEqualsASequenceAtATime) {
+  const ModelConfig c = tiny(GetParam());
   PretrainModel model(c);
   initialise(model, RandomKey{1});
   const NoGrad silent;
@@ -76,8 +95,8 @@ TEST(Beit3, OnePassEqualsASequenceAtATime) {
   }
 }
 
-TEST(Beit3, KeptRowsAreThoseOfTheWholePass) {
-  const ModelConfig c = tiny();
+TEST_P(Packed, KeptRowsAreThoseOfTheWholePass) {
+  const ModelConfig c = tiny(GetParam());
   PretrainModel model(c);
   initialise(model, RandomKey{1});
   const PackedInput in = input_of(c);
@@ -95,8 +114,8 @@ TEST(Beit3, KeptRowsAreThoseOfTheWholePass) {
   for (size_t i = 0; i < g.size(); ++i) EXPECT_NEAR(g[i], h[i], 1e-4) << i;
 }
 
-TEST(Beit3, RecomputedLayersGiveTheSameBits) {
-  ModelConfig c = tiny();
+TEST_P(Packed, RecomputedLayersGiveTheSameBits) {
+  ModelConfig c = tiny(GetParam());
   c.drop_path = 0.3;
   PretrainModel model(c);
   initialise(model, RandomKey{1});
@@ -112,6 +131,9 @@ TEST(Beit3, RecomputedLayersGiveTheSameBits) {
   EXPECT_EQ(0, std::memcmp(gradients[0].data(), gradients[1].data(),
                            gradients[0].size() * sizeof(float)));
 }
+
+INSTANTIATE_TEST_SUITE_P(Beit3, Packed, testing::Values(Form::released, Form::paper),
+                         [](const auto& test) { return std::string(to_string(test.param)); });
 
 }  // namespace
 }  // namespace tessera::beit3

@@ -14,10 +14,14 @@ TEST(Recipe, SetsFieldsByName) {
   set_field(r, "optim.lr", "0.5");
   set_field(r, "data.augment", "true");
   set_field(r, "model.init", "paper");
+  set_field(r, "model.form", "paper");
   EXPECT_EQ(r.steps, 77);
   EXPECT_EQ(r.lr, 0.5);
   EXPECT_TRUE(r.data.augment);
   EXPECT_EQ(r.model.init, Init::paper);
+  EXPECT_EQ(r.model.form, Form::paper);
+  EXPECT_ERROR(set_field(r, "model.form", "giant"), ValueError,
+               "model.form is \"giant\"; expected released or paper");
 }
 
 TEST(Recipe, SuggestsTheNearestName) {
@@ -50,7 +54,7 @@ TEST(Recipe, NamesWhatIsOutOfRange) {
   EXPECT_THROW(validate(r), ValueError);
   EXPECT_ERROR(
       model_preset("nanno"), ValueError,
-      "model preset \"nanno\" is unknown; there are nano, micro, tiny, small, base, large");
+      "model preset \"nanno\" is unknown; there are nano, micro, tiny, small, base, large, giant");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "beit3/model/parameter_hash.h"
 #include "beit3/pretrain/evaluate.h"
 #include "nn/io/safetensors.h"
 #include "tensor/base/parallel.h"
@@ -28,35 +29,59 @@ TEST_F(Trainer, LearnsTheTexts) {
   EXPECT_LT(last, 0.7 * first);
 }
 
-TEST_F(Trainer, GivesTheSameBitsForOneToFourThreads) {
+class TrainerOfForm : public Trainer, public testing::WithParamInterface<Form> {};
+INSTANTIATE_TEST_SUITE_P(All, TrainerOfForm, testing::Values(Form::released, Form::paper),
+                         [](const auto& test) { return std::string(to_string(test.param)); });
+
+TEST_P(TrainerOfForm, GivesTheSameBitsForOneToEightThreads) {
   const int before = thread_count();
   std::string expected;
-  for (int threads : {1, 2, 3, 4}) {
+  for (int threads : {1, 2, 3, 4, 8}) {
     set_thread_count(threads);
-    PretrainTrainer trainer(recipe());
-    const std::string hash = hash_after(trainer, 20);
+    PretrainTrainer trainer(recipe(GetParam()));
+    const std::string hash = hash_after(trainer, 12);
     if (threads == 1) expected = hash;
     EXPECT_EQ(hash, expected) << threads << " threads";
   }
   set_thread_count(before);
 }
 
-TEST_F(Trainer, ResumesBitForBit) {
-  PretrainTrainer unbroken(recipe());
+TEST_P(TrainerOfForm, ResumesBitForBit) {
+  PretrainTrainer unbroken(recipe(GetParam()));
   const std::string expected = hash_after(unbroken, 12);
   const fs::path file = folder / "middle.safetensors";
+  std::string saved;
   {
-    PretrainTrainer first(recipe());
-    hash_after(first, 5);
+    PretrainTrainer first(recipe(GetParam()));
+    saved = hash_after(first, 5);
     first.save(file);
   }
-  PretrainTrainer second(recipe());
+  PretrainTrainer second(recipe(GetParam()));
   second.load(file);
   EXPECT_EQ(second.step(), 5);
+  EXPECT_EQ(second.parameter_hash(), saved);
   EXPECT_EQ(hash_after(second, 12), expected);
   const LoadedModel loaded = load_pretrained(file);
   EXPECT_EQ(loaded.step, 5);
   EXPECT_EQ(loaded.recipe.model.width, 32);
+  EXPECT_EQ(loaded.recipe.model.form, GetParam());
+  EXPECT_EQ(parameter_hash(loaded.model.state()), saved);
+  EXPECT_EQ(nn::load_safetensors(file.string()).metadata.at("parameter_hash"), saved);
+}
+
+TEST_F(Trainer, GoesOnWithACheckpointFromBeforeAFieldExisted) {
+  const fs::path file = folder / "before_the_field.safetensors";
+  PretrainTrainer first(recipe());
+  hash_after(first, 2);
+  first.save(file);
+  nn::SafetensorsFile older = nn::load_safetensors(file.string());
+  ASSERT_EQ(older.metadata.erase("recipe.model.form"), 1u);
+  nn::save_safetensors(file.string(), older.tensors, older.metadata);
+  PretrainTrainer again(recipe());
+  again.load(file);
+  EXPECT_EQ(again.parameter_hash(), first.parameter_hash());
+  PretrainTrainer other(recipe(Form::paper));
+  EXPECT_THROW(other.load(file), StateError);
 }
 
 TEST_F(Trainer, GoesOnAfterItsDataMoved) {

@@ -38,8 +38,10 @@ class Trainer : public ::testing::Test {
   }
   static void TearDownTestSuite() { std::filesystem::remove_all(folder); }
 
-  static PretrainRecipe recipe() {
+  static PretrainRecipe recipe(Form form = Form::released) {
     PretrainRecipe r;
+    r.model.form = form;
+    r.model.vl_layers = 1;
     r.model.width = 32;
     r.model.layers = 2;
     r.model.ffn = 64;
