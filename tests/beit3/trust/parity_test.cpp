@@ -39,6 +39,7 @@ std::vector<Recording> recordings() {
   std::vector<Recording> all;
   for (DType dtype : {DType::f32, DType::f64}) {
     for (const auto& [folder, cases, tensors] : {std::tuple{"data/beit3-parity", "encoder-*", 198},
+                                                 {"data/paper-parity", "*", 194},
                                                  {"data/beit3-parity", "optimizer", 49},
                                                  {"data/beit3-parity", "cosine_scheduler", 1},
                                                  {"data/vqkd-parity", "forward.f64", 73},
