@@ -46,7 +46,6 @@ struct Job {
   void* context;
   int64_t chunks;
   alignas(64) std::atomic<int64_t> next{0};
-  alignas(64) std::atomic<int> workers_left{0};
   std::mutex error_mutex;
   std::exception_ptr error;
 
@@ -69,6 +68,9 @@ struct Job {
 
 /// Workers spin for a while after a job, since the next one usually follows at once; then they
 /// yield; then they sleep.
+///
+/// A job is open from its start until its chunks are taken. Who comes later, because it had to be
+/// woken or another program had its core, finds it closed and is not waited for.
 class Pool {
  public:
   explicit Pool(int threads) {
@@ -88,8 +90,8 @@ class Pool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   void run(Job& job) {
-    job.workers_left.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
     job_.store(&job, std::memory_order_relaxed);
+    gate_.fetch_sub(kClosed, std::memory_order_release);
     bool anyone_sleeps;
     {
       const std::lock_guard lock(mutex_);
@@ -98,8 +100,9 @@ class Pool {
     }
     if (anyone_sleeps) wake_.notify_all();
     job.work();
+    gate_.fetch_add(kClosed, std::memory_order_relaxed);
     int spins = 0;
-    while (job.workers_left.load(std::memory_order_acquire) != 0) {
+    while (gate_.load(std::memory_order_acquire) != kClosed) {
       if (++spins < kSpins) {
         relax();
       } else {
@@ -110,6 +113,7 @@ class Pool {
 
  private:
   static constexpr int kSpins = 4000, kYields = 200;
+  static constexpr int kClosed = 1 << 16;
 
   void worker() {
     uint64_t seen = 0;
@@ -117,9 +121,10 @@ class Pool {
       wait_for_change(seen);
       seen = generation_.load(std::memory_order_acquire);
       if (stop_.load(std::memory_order_relaxed)) return;
-      Job* job = job_.load(std::memory_order_relaxed);
-      job->work();
-      job->workers_left.fetch_sub(1, std::memory_order_release);
+      if (gate_.fetch_add(1, std::memory_order_acquire) < kClosed) {
+        job_.load(std::memory_order_relaxed)->work();
+      }
+      gate_.fetch_sub(1, std::memory_order_release);
     }
   }
 
@@ -145,6 +150,8 @@ class Pool {
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> generation_{0};
   std::atomic<Job*> job_{nullptr};
+  /// Workers that are inside, plus kClosed while there is no job to work on.
+  alignas(64) std::atomic<int> gate_{kClosed};
 };
 
 int default_threads() {

@@ -21,7 +21,8 @@ void run_chunks(int64_t chunks, ChunkBody body, void* context);
 ///
 /// What a chunk is must depend on shapes alone, so that results are the same bits for any number
 /// of threads. f32 denormals are zero (FTZ, DAZ) in every body, on every thread. An exception of a
-/// body is thrown to the caller after all bodies ended. A call inside a body runs in place.
+/// body is thrown to the caller when no body runs any more; of the other chunks, some may not have
+/// been called. A call inside a body runs in place.
 template <class F>
 void parallel_for(int64_t chunks, F&& f) {
   using Body = std::remove_reference_t<F>;
