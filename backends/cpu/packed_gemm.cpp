@@ -10,6 +10,11 @@
 
 /// Two parallel regions a round: B is packed by all threads, then blocks of rows are multiplied. A
 /// round takes as many terms of the sums as keep what is packed near 16 MB; one is the rule.
+///
+/// A product of few rows is turned: c^T = b^T a^T. So the small matrix is packed, and the large one
+/// (the weights of a batch of one, a vocabulary) read once, where it lies. Blocks of c^T stay in
+/// the second-level cache until they are whole. A sum's terms and their order are the same, and so
+/// are its bits.
 namespace tessera {
 namespace {
 
@@ -17,7 +22,10 @@ constexpr int64_t kPackedElements = 4 << 20;  // of all products of a round
 constexpr int64_t kBlockRows = 96;            // 96 x 256 of A lie in the second-level cache
 constexpr int64_t kBlockCols = 768;           // 96 x 768 of C too
 constexpr int64_t kLeastCols = 64;            // narrower pieces read A too often
-constexpr int64_t kSerialPack = 1 << 14;      // fewer elements are not worth a region
+constexpr int64_t kMostPieces = 16;
+constexpr int64_t kTurnedRows = 512;       // 96 x 512 of c^T lie in the second-level cache
+constexpr int64_t kSerialPack = 1 << 14;   // fewer elements are not worth a region
+constexpr int64_t kSerialTerms = 1 << 18;  // some 5 us of multiply-adds are not either
 
 const GemmKernels& gemm_kernels() {
   if constexpr (kX86Kernels) {
@@ -54,10 +62,11 @@ GemmSource<T> source_of(const ConstView& m, int line_axis) {
   return {m.as<T>(), line_step, k_step};
 }
 
-/// One product in the current round.
+/// One product in the current round. Of a turned one, everything here is that of c^T.
 template <class T>
 struct Work {
   const Product* product;
+  bool turned;
   GemmSource<T> a, b;
   int64_t rows, cols, depth;  // of the whole product
   int64_t padded_cols;
@@ -66,6 +75,13 @@ struct Work {
   const T* bias = nullptr;
   std::vector<T> strided_bias = {};  // a copy, if it does not lie side by side
 };
+
+/// Is packing all of b dearer than packing a, and c^T besides? Rows of b^T are read where they lie.
+bool is_turned(const Product& p) {
+  const int64_t rows = p.c.shape[0], cols = p.c.shape[1], depth = p.a.shape[1];
+  const bool lies_ready = depth == 1 || p.b.strides[0] == 1;
+  return lies_ready && !p.accumulate && rows <= kTurnedRows && rows * (depth + cols) < cols * depth;
+}
 
 struct PackTask {
   int64_t work, k, col, cols;
@@ -80,20 +96,26 @@ class Run {
   explicit Run(std::span<const Product> products) : kernels_(gemm_half<T>()) {
     work_.reserve(products.size());
     int64_t padded = 0;
-    for (const Product& p : products) padded += round_up(p.c.shape[1], kernels_.tile_cols);
+    for (const Product& p : products) {
+      padded += round_up(p.c.shape[is_turned(p) ? 0 : 1], kernels_.tile_cols);
+    }
     // A round's share of the memory is the same for every product.
     const int64_t depth =
         std::max(kPackedElements / std::max<int64_t>(padded, 1) / kGemmDepth, int64_t{1}) *
         kGemmDepth;
     for (const Product& p : products) {
       if (p.c.numel() == 0) continue;
+      const bool turned = is_turned(p);
+      const GemmSource<T> a = source_of<T>(p.a, 0), b = source_of<T>(p.b, 1);
+      const int64_t rows = p.c.shape[turned ? 1 : 0], cols = p.c.shape[turned ? 0 : 1];
       work_.push_back({.product = &p,
-                       .a = source_of<T>(p.a, 0),
-                       .b = source_of<T>(p.b, 1),
-                       .rows = p.c.shape[0],
-                       .cols = p.c.shape[1],
+                       .turned = turned,
+                       .a = turned ? b : a,
+                       .b = turned ? a : b,
+                       .rows = rows,
+                       .cols = cols,
                        .depth = p.a.shape[1],
-                       .padded_cols = round_up(p.c.shape[1], kernels_.tile_cols)});
+                       .padded_cols = round_up(cols, kernels_.tile_cols)});
       lay_bias(work_.back());
       longest_ = std::max(longest_, p.a.shape[1]);
     }
@@ -111,28 +133,49 @@ class Run {
     const ConstView& bias = w.product->bias;
     if (!bias) return;
     w.bias = bias.as<T>();
-    if (w.cols == 1 || bias.strides[0] == 1) return;
-    for (int64_t j = 0; j < w.cols; ++j) w.strided_bias.push_back(w.bias[j * bias.strides[0]]);
+    const int64_t count = bias.shape[0];
+    if (count == 1 || bias.strides[0] == 1) return;
+    for (int64_t j = 0; j < count; ++j) w.strided_bias.push_back(w.bias[j * bias.strides[0]]);
     w.bias = w.strided_bias.data();
   }
 
-  /// Rows in blocks, and columns too where there are few: results do not depend on the cut.
-  void cut_blocks() {
+  int64_t rows_of_block(const Work<T>& w) const {
     const int64_t step = kernels_.tile_rows;
     const int64_t most = std::max(kBlockRows / step, int64_t{1}) * step;
-    const auto rows_of_block = [&](const Work<T>& w) {
-      return round_up(pieces_of(w.rows, pieces_of(w.rows, most)), step);
-    };
-    int64_t row_blocks = 0;
-    for (const Work<T>& w : work_) row_blocks += pieces_of(w.rows, rows_of_block(w));
-    const int64_t wanted = 4 * thread_count();
-    const int64_t col_pieces = std::max<int64_t>(wanted / std::max<int64_t>(row_blocks, 1), 1);
+    return round_up(pieces_of(w.rows, pieces_of(w.rows, most)), step);
+  }
+  /// Pieces of the columns of one block of rows.
+  static int64_t col_pieces(const Work<T>& w, int64_t wanted) {
+    return std::max(pieces_of(w.cols, kBlockCols), std::min(wanted, pieces_of(w.cols, kLeastCols)));
+  }
+
+  /// In how many pieces columns are cut so that hardly a thread is without a block in the end.
+  int64_t balanced_pieces() const {
+    const int64_t threads = thread_count();
+    int64_t best = 1;
+    double least = 1e9;
+    for (int64_t wanted = 1; wanted <= kMostPieces && least > 1.03; ++wanted) {
+      int64_t blocks = 0;
+      for (const Work<T>& w : work_) {
+        blocks += pieces_of(w.rows, rows_of_block(w)) * col_pieces(w, wanted);
+      }
+      const double turns = static_cast<double>(pieces_of(blocks, threads) * threads);
+      const double stretch = turns / static_cast<double>(blocks);
+      if (stretch < least) {
+        least = stretch;
+        best = wanted;
+      }
+    }
+    return best;
+  }
+
+  /// Rows in blocks, and columns too where it helps: results do not depend on the cut.
+  void cut_blocks() {
+    const int64_t wanted = balanced_pieces();
     for (size_t i = 0; i < work_.size(); ++i) {
       const Work<T>& w = work_[i];
       const int64_t rows = rows_of_block(w);
-      const int64_t pieces = std::max(pieces_of(w.cols, kBlockCols),
-                                      std::min(col_pieces, pieces_of(w.cols, kLeastCols)));
-      const int64_t cols = round_up(pieces_of(w.cols, pieces), kernels_.tile_cols);
+      const int64_t cols = round_up(pieces_of(w.cols, col_pieces(w, wanted)), kernels_.tile_cols);
       for (int64_t row = 0; row < w.rows; row += rows) {
         for (int64_t col = 0; col < w.cols; col += cols) {
           blocks_.push_back({static_cast<int64_t>(i), row, std::min(rows, w.rows - row), col,
@@ -143,11 +186,12 @@ class Run {
   }
 
   void round(int64_t begin, int64_t depth) {
-    int64_t elements = 0;
+    int64_t elements = 0, terms = 0;
     for (Work<T>& w : work_) {
       w.begin = std::min(begin, w.depth);
       w.end = std::min(begin + depth, w.depth);
       elements += (w.end - w.begin) * w.padded_cols;
+      terms += (w.end - w.begin) * w.rows * w.cols;
     }
     const Scratch packed = Scratch::of<T>(elements);
     T* at = packed.as<T>();
@@ -170,8 +214,15 @@ class Run {
     } else {
       parallel_for(count, pack);
     }
-    parallel_for(static_cast<int64_t>(blocks_.size()),
-                 [&](int64_t i) { multiply(blocks_[static_cast<size_t>(i)]); });
+    const auto part = [&](int64_t i) { multiply(blocks_[static_cast<size_t>(i)]); };
+    const int64_t blocks = static_cast<int64_t>(blocks_.size());
+    if (terms < kSerialTerms) {
+      parallel_for(1, [&](int64_t) {
+        for (int64_t i = 0; i < blocks; ++i) part(i);
+      });
+    } else {
+      parallel_for(blocks, part);
+    }
   }
 
   static int64_t depth_at(const Work<T>& w, int64_t k) { return std::min(kGemmDepth, w.end - k); }
@@ -190,10 +241,34 @@ class Run {
     const Work<T>& w = work_[static_cast<size_t>(block.work)];
     if (w.begin == w.end && w.begin > 0) return;  // done in earlier rounds
     const Product& p = *w.product;
+    const int64_t c_row = p.c.shape[0] == 1 ? p.c.shape[1] : p.c.strides[0];
+    if (!w.turned) {
+      T* c = p.c.as<T>() + block.row * c_row + block.col;
+      const T* bias = w.bias ? w.bias + block.col : nullptr;
+      return add_parts(w, block, c, c_row, bias, p.accumulate);
+    }
+    const Scratch part = Scratch::of<T>(block.rows * block.cols);
+    T* const turned = part.as<T>();
+    T* const c = p.c.as<T>() + block.col * c_row + block.row;
+    // The bias of a row of c^T comes first: x + y is y + x.
+    const bool started = w.begin > 0;
+    if (started) {
+      kernels_.transpose(c, c_row, block.cols, block.rows, turned, block.cols);
+    } else if (w.bias) {
+      for (int64_t r = 0; r < block.rows; ++r) {
+        std::fill_n(turned + r * block.cols, block.cols, w.bias[block.row + r]);
+      }
+    }
+    add_parts(w, block, turned, block.cols, nullptr, started || w.bias);
+    kernels_.transpose(turned, block.cols, block.rows, block.cols, c, c_row);
+  }
+
+  /// All parts of this round, added up in the block at `c`.
+  void add_parts(const Work<T>& w, const Block& block, T* c, int64_t c_row, const T* bias,
+                 bool accumulate) const {
     const bool direct = w.a.k_step == 1;
     const Scratch a_panels =
         Scratch::of<T>(direct ? 0 : round_up(block.rows, kernels_.tile_rows) * kGemmDepth);
-    const int64_t c_row = p.c.shape[0] == 1 ? p.c.shape[1] : p.c.strides[0];
     int64_t k = w.begin;
     do {
       GemmSource<T> a = w.a;
@@ -204,16 +279,15 @@ class Run {
                         .a = a.from,
                         .a_row = a.line_step,
                         .b = panels(w, k, block.col),
-                        .c = p.c.as<T>() + block.row * c_row + block.col,
+                        .c = c,
                         .c_row = c_row,
-                        .bias = nullptr,
-                        .accumulate = p.accumulate || k > 0};
+                        .bias = k == 0 ? bias : nullptr,
+                        .accumulate = accumulate || k > 0};
       if (!direct) {
         kernels_.pack_a(a, block.rows, part.depth, a_panels.as<T>());
         part.a = a_panels.as<T>();
         part.a_row = 0;
       }
-      if (k == 0 && w.bias) part.bias = w.bias + block.col;
       kernels_.multiply(part);
       k += kGemmDepth;
     } while (k < w.end);

@@ -66,39 +66,59 @@ struct TileOf<float> {
 #endif
 };
 
-/// Lines of `Panel` each. Whole panels whose lines lie side by side are copied row by row, others
-/// are transposed.
+/// Whole panels of lines that lie side by side: element (line, k) at from[line + k * k_step]. Some
+/// terms of all panels before the next ones, so that what one panel leaves of a cache line is still
+/// there for its neighbour.
 template <int Panel, class T>
-[[gnu::flatten]] void pack(const GemmSource<T>& source, int64_t lines, int64_t depth, T* to) {
-  const T* from = source.from;
-  for (int64_t line = 0; line < lines; line += Panel, to += Panel * depth) {
-    const int64_t n = std::min<int64_t>(Panel, lines - line);
-    const T* first = from + line * source.line_step;
-    if (n < Panel) {
-      for (int64_t k = 0; k < depth; ++k) {
-        for (int64_t i = 0; i < Panel; ++i) {
-          to[k * Panel + i] = i < n ? first[i * source.line_step + k * source.k_step] : T(0);
-        }
-      }
-    } else if (source.line_step == 1) {
-      for (int64_t k = 0; k < depth; ++k) {
-        const T* row = first + k * source.k_step;
-        T* out = to + k * Panel;
+inline void pack_copied(const T* from, int64_t k_step, int64_t panels, int64_t depth, T* to) {
+  constexpr int64_t kTerms = 16;
+  for (int64_t begin = 0; begin < depth; begin += kTerms) {
+    const int64_t end = std::min(begin + kTerms, depth);
+    for (int64_t p = 0; p < panels; ++p) {
+      const T* row = from + p * Panel + begin * k_step;
+      T* out = to + (p * depth + begin) * Panel;
+      for (int64_t k = begin; k < end; ++k, row += k_step, out += Panel) {
         for (int i = 0; i < Panel; ++i) out[i] = row[i];
       }
-    } else {
-      int64_t k = 0;
-      if constexpr (Panel % 8 == 0) {
-        for (; k + 8 <= depth; k += 8) {
-          for (int i = 0; i < Panel; i += 8) {
-            transpose_8x8(first + i * source.line_step + k, source.line_step, to + k * Panel + i,
-                          int64_t{Panel});
-          }
-        }
+    }
+  }
+}
+
+/// One whole panel of lines each of which lies in one piece: element (line, k) at
+/// from[line * line_step + k].
+template <int Panel, class T>
+inline void pack_transposed(const T* from, int64_t line_step, int64_t depth, T* to) {
+  int64_t k = 0;
+  if constexpr (Panel % 8 == 0) {
+    for (; k + 8 <= depth; k += 8) {
+      for (int i = 0; i < Panel; i += 8) {
+        transpose_8x8(from + i * line_step + k, line_step, to + k * Panel + i, int64_t{Panel});
       }
-      for (; k < depth; ++k) {
-        for (int i = 0; i < Panel; ++i) to[k * Panel + i] = first[i * source.line_step + k];
-      }
+    }
+  }
+  for (; k < depth; ++k) {
+    for (int i = 0; i < Panel; ++i) to[k * Panel + i] = from[i * line_step + k];
+  }
+}
+
+/// Lines in panels of `Panel`; the last one is filled up with zeros.
+template <int Panel, class T>
+[[gnu::flatten]] void pack(const GemmSource<T>& source, int64_t lines, int64_t depth, T* to) {
+  const int64_t panels = lines / Panel, rest = lines % Panel;
+  if (source.line_step == 1) {
+    pack_copied<Panel>(source.from, source.k_step, panels, depth, to);
+  } else {
+    for (int64_t p = 0; p < panels; ++p) {
+      pack_transposed<Panel>(source.from + p * Panel * source.line_step, source.line_step, depth,
+                             to + p * Panel * depth);
+    }
+  }
+  if (rest == 0) return;
+  const T* from = source.from + panels * Panel * source.line_step;
+  to += panels * Panel * depth;
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t i = 0; i < Panel; ++i) {
+      to[k * Panel + i] = i < rest ? from[i * source.line_step + k * source.k_step] : T(0);
     }
   }
 }
@@ -108,7 +128,12 @@ template <int R, class V, class T>
 inline void tile(const GemmBlock<T>& block, const T* a, int64_t a_row, int64_t a_k, const T* b,
                  T* c, const T* bias, int64_t n) {
   Tile<V, R> sum;
-  for_rows<R>(sum, [&](int, V& row) { row = V(T(0)); });
+  for_rows<R>(sum, [&](int r, V& row) {
+    row = V(T(0));
+    // The sums take long enough for the rows of c to arrive meanwhile.
+    const char* to = reinterpret_cast<const char*>(c + r * block.c_row);
+    for (size_t i = 0; i < V::kLanes * sizeof(T); i += 64) __builtin_prefetch(to + i, 1);
+  });
   multiply_add<R>(sum, a, a_row, a_k, b, int64_t{V::kLanes}, block.depth);
   const bool whole = n == V::kLanes;
   for_rows<R>(sum, [&](int r, V& row) {
@@ -164,9 +189,26 @@ template <class T>
 }
 
 template <class T>
+[[gnu::flatten]] void transpose(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
+                                int64_t to_row) {
+  for (int64_t r = 0; r < rows; r += 8) {
+    const int64_t high = std::min<int64_t>(8, rows - r);
+    int64_t c = 0;
+    if (high == 8) {
+      for (; c + 8 <= cols; c += 8) {
+        transpose_8x8(from + r * from_row + c, from_row, to + c * to_row + r, to_row);
+      }
+    }
+    for (; c < cols; ++c) {
+      for (int64_t i = 0; i < high; ++i) to[c * to_row + r + i] = from[(r + i) * from_row + c];
+    }
+  }
+}
+
+template <class T>
 constexpr GemmHalf<T> half() {
   constexpr int kRows = TileOf<T>::kRows, kCols = TileOf<T>::Row::kLanes;
-  return {kRows, kCols, pack<kRows, T>, pack<kCols, T>, multiply<T>};
+  return {kRows, kCols, pack<kRows, T>, pack<kCols, T>, multiply<T>, transpose<T>};
 }
 
 }  // namespace

@@ -37,6 +37,9 @@ struct GemmHalf {
   /// An element is one chain of fused multiply-adds over k, ascending from zero, to which the bias
   /// and what c held are added: its bits depend on neither its neighbours nor the tile.
   void (*multiply)(const GemmBlock<T>& block);
+  /// to[c * to_row + r] = from[r * from_row + c] for r < rows, c < cols.
+  void (*transpose)(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
+                    int64_t to_row);
 };
 
 struct GemmKernels {

@@ -95,6 +95,61 @@ TEST(PackedGemm, SameBitsOnEveryInstructionSetAndThreadCount) {
   set_thread_count(threads_before);
 }
 
+/// Few rows beside the columns: c^T = b^T a^T is computed, b read where it lies. Where b lies the
+/// other way round, it is packed.
+TEST(PackedGemm, ATurnedProductHasTheSameBits) {
+  struct Case {
+    int64_t m, n, k;
+  };
+  for (DType dtype : {DType::f32, DType::f64}) {
+    for (const Case& size : {Case{1, 5, 3},
+                             {1, 300, 1},
+                             {5, 17, 9},
+                             {7, 97, 64},
+                             {16, 96, 256},
+                             {13, 203, 513},
+                             {50, 130, 600},
+                             {300, 700, 600}}) {
+      const HostArray a = random(dtype, {size.m, size.k}, 1), bias = random(dtype, {size.n}, 3);
+      const HostArray packed = random(dtype, {size.k, size.n}, 2);
+      const HostArray in_place = random(dtype, {size.k, size.n}, 2, Layout::transposed);
+      const std::string name = format("{} x {} x {}", size.m, size.n, size.k);
+      EXPECT_EQ(multiply(a, in_place).bytes(), multiply(a, packed).bytes()) << name;
+      EXPECT_EQ(multiply(a, in_place, bias.in()).bytes(), multiply(a, packed, bias.in()).bytes())
+          << name << " with a bias";
+    }
+  }
+}
+
+TEST(PackedGemm, ATurnedProductOfSeveralRoundsHasTheSameBits) {
+  // 300 rows of 20,000 terms pass the memory of a round.
+  const HostArray a = random(DType::f32, {300, 20000}, 1), bias = random(DType::f32, {330}, 3);
+  const HostArray packed = random(DType::f32, {20000, 330}, 2);
+  const HostArray in_place = random(DType::f32, {20000, 330}, 2, Layout::transposed);
+  EXPECT_EQ(multiply(a, in_place, bias.in()).bytes(), multiply(a, packed, bias.in()).bytes());
+}
+
+TEST(PackedGemm, ATurnedProductWritesItsOwnRowsAlone) {
+  // The result is every other row of a larger matrix, and the left part of those.
+  constexpr int64_t kRows = 9, kCols = 101, kWide = 120, kDepth = 300;
+  const HostArray a = random(DType::f32, {kRows, kDepth}, 1);
+  const HostArray b = random(DType::f32, {kDepth, kCols}, 2, Layout::transposed);
+  const HostArray expected = multiply(a, b);
+  HostArray large(DType::f32, {2 * kRows, kWide});
+  large.fill([](int64_t) { return 7.0; });
+  View c = large.view();
+  c.shape = {kRows, kCols};
+  c.strides = {2 * kWide, 1};
+  const Product p{a.in(), b.in(), c, {}, false};
+  packed_products({&p, 1});
+  for (int64_t i = 0; i < 2 * kRows * kWide; ++i) {
+    const int64_t row = i / kWide, col = i % kWide;
+    const bool inside = row % 2 == 0 && col < kCols;
+    ASSERT_EQ(large.get(i), inside ? expected.get(row / 2 * kCols + col) : 7.0)
+        << row << " " << col;
+  }
+}
+
 TEST(PackedGemm, SumsTooLongForOneRound) {
   // 16 columns padded times 300,000 terms pass the memory of a round.
   constexpr int64_t kDepth = 300000;
