@@ -6,6 +6,7 @@
 #include "tensor/ops/creation.h"
 #include "tensor/ops/cross_entropy.h"
 #include "tensor/ops/elementwise.h"
+#include "tensor/ops/matmul.h"
 #include "tensor/ops/reduce.h"
 #include "tensor/ops/shape_ops.h"
 
@@ -39,6 +40,17 @@ std::vector<double> row_factors(const Share& first, const Share& second) {
   return factors;
 }
 
+/// Logits of a head that a step keeps for its backward pass: up to 32 MB in f32. More are computed
+/// again there, block by block (a fourth product beside three).
+constexpr int64_t kKeptLogits = 1 << 23;
+
+RowLosses head_losses(const Tensor& rows, const Tensor& weight, const Tensor& bias,
+                      const Tensor& labels) {
+  const bool keeps = rows.tracked() && rows.size(0) * weight.size(0) <= kKeptLogits;
+  return keeps ? cross_entropy_rows(linear(rows, weight, bias), labels)
+               : linear_cross_entropy_rows(rows, weight, bias, labels);
+}
+
 }  // namespace
 
 void PartResult::add(const PartResult& other) {
@@ -64,7 +76,7 @@ ObjectiveResult masked_data_modelling(const PretrainModel& model, const Pretrain
                   int64_t first_count) {
     const int64_t n = end - begin;
     const Tensor rows = n == out.size(0) ? out : slice(out, 0, begin, end);
-    const RowLosses losses = linear_cross_entropy_rows(rows, weight, bias, from_data(labels, {n}));
+    const RowLosses losses = head_losses(rows, weight, bias, from_data(labels, {n}));
     best = losses.best.to_vector<int64_t>();
     const std::vector<double> values = losses.loss.to_vector<double>();
     tally(first, values, best, labels, 0, first_count);

@@ -54,8 +54,10 @@ void adamw_update(std::span<const AdamWItem> items, const AdamWOptions& options)
                       beta);
   }
   const Device device = items[0].param.device();
-  std::vector<AdamWTensor> list;
-  list.reserve(items.size());
+  // Kept from step to step: hundreds of kilobytes that the heap would ask from the system, and give
+  // back, each time.
+  thread_local std::vector<AdamWTensor> list;
+  list.clear();
   Tensors kept;  // contiguous copies of gradients
   for (size_t i = 0; i < items.size(); ++i) {
     const AdamWItem& item = items[i];
