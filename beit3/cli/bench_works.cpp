@@ -166,11 +166,30 @@ std::vector<BenchWork> op_works(const ModelConfig& c, const BatchSizes& sizes) {
   add_row_op(works, "softmax", wide, 2, 3, [](const Tensor& in) { return softmax(in); });
   add_row_op(works, "dropout", wide, 2, 2,
              [](const Tensor& in) { return dropout(in, 0.1, RandomKey{5}); });
+  const int64_t hidden = static_cast<int64_t>(t->batch.keep.size());
+  const Tensor logits = noise({hidden, c.codes}, 3);
+  const Tensor labels = zeros({hidden}, {.dtype = DType::i64});
+  const double logit_bytes = 4 * number(logits.numel());
+  works.push_back({"cross entropy", 0, logit_bytes, [=] {
+                     const NoGrad silent;
+                     cross_entropy(logits, labels);
+                   }});
+  const Tensor leaf = requires_grad(logits.detach());
+  works.push_back({"cross entropy, backward too", 0, 3 * logit_bytes,
+                   [=] { grad(cross_entropy(leaf, labels), {leaf}); }});
 
   backward(t->loss(true));
   double parameters = 0;
   for (const auto& p : t->model.named_parameters()) parameters += number(p.tensor.numel());
   works.push_back({"AdamW", 0, 28 * parameters, [t] { t->optimizer.step(); }});
+  // The norm reads every gradient once more; an average is read and written.
+  const auto averaging = std::make_shared<nn::AdamW>(
+      t->model.named_parameters(), nn::AdamWSettings{.lr = 1e-3,
+                                                     .max_grad_norm = 1,
+                                                     .average_decay = 0.999,
+                                                     .missing_grad = nn::MissingGrad::skip});
+  works.push_back(
+      {"clip, AdamW and average", 0, (4 + 36) * parameters, [t, averaging] { averaging->step(); }});
   return works;
 }
 
