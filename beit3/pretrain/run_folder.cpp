@@ -20,7 +20,7 @@ struct MalformedToml {};
 #include <toml++/toml.h>
 
 #include "beit3/image/files.h"
-#include "beit3/pretrain/toml_check_internal.h"
+#include "beit3/pretrain/toml_text_internal.h"
 #include "tensor/base/error.h"
 
 namespace tessera::beit3 {
@@ -123,9 +123,9 @@ void set_all(PretrainRecipe& recipe, const toml::table& table, const std::string
 
 PretrainRecipe parse_recipe(const std::string& text, const std::string& file,
                             PretrainRecipe recipe) {
-  detail::check_toml(text, file);
+  const std::string ascii = detail::ascii_toml(text, file);
   try {
-    set_all(recipe, toml::parse(text, file), "", file);
+    set_all(recipe, toml::parse(ascii, file), "", file);
   } catch (const toml::parse_error& e) {
     fail<ValueError>("{}:{}: {}", file, static_cast<int64_t>(e.source().begin.line),
                      e.description());

@@ -221,6 +221,7 @@ beta2 = 0.98
     put("recipe", "section_without_name.toml", "[\nx]\n")
     put("recipe", "letter_outside_quotes.toml", "\u0424 = 1\n")
     put("recipe", "quote_inside_a_number.toml", "seed = 0x'\u0424'\n")
+    put("recipe", "quote_inside_a_list.toml", "a = [1,2.='\ufffd'\n,5[ ")
     put("recipe", "deep_key.toml", "a." * 2000 + "a = 1\n")
 
 
