@@ -76,7 +76,7 @@ struct Work {
   std::vector<T> strided_bias = {};  // a copy, if it does not lie side by side
 };
 
-/// Is packing all of b dearer than packing a, and c^T besides? Rows of b^T are read where they lie.
+/// Is packing all of b dearer than packing a and transposing c? b^T is read where it lies.
 bool is_turned(const Product& p) {
   const int64_t rows = p.c.shape[0], cols = p.c.shape[1], depth = p.a.shape[1];
   const bool lies_ready = depth == 1 || p.b.strides[0] == 1;
