@@ -31,21 +31,21 @@ PretrainBatch small_batch(const ModelConfig& config, RandomKey key) {
   for (int64_t image = 0; image < images; ++image) {
     for (int64_t patch = image; patch < patches; patch += 2) {
       batch.masked[static_cast<size_t>(image * patches + patch)] = 1;
-      batch.keep.push_back(batch.layout.image_begin(image) + 1 + patch);
-      batch.patch_index.push_back(image * patches + patch);
-      ++(image == 0 ? batch.image_patches : batch.pair_patches);
     }
   }
   for (int64_t i = 0; i < batch.layout.text_rows(); ++i) {
     batch.ids.push_back(stream.integer(config.text_rows));
   }
+  std::vector<int64_t> words;
   for (int64_t text = 0; text < 2; ++text) {
+    const int64_t begin = batch.layout.text_begin(text) - batch.layout.vision_rows();
     for (int64_t place = 1; place < batch.layout.text_length(text); place += 2) {
-      batch.keep.push_back(batch.layout.text_begin(text) + place);
+      words.push_back(begin + place);
       batch.word_labels.push_back(stream.integer(config.text_rows));
       ++(text == 0 ? batch.pair_words : batch.text_words);
     }
   }
+  list_hidden(batch, words);
   return batch;
 }
 

@@ -73,7 +73,7 @@ class Builder {
     }
     batch_.layout = PackedLayout(image_end - image_begin, pair_lengths_, text_lengths_,
                                  recipe_.model.image_rows());
-    list_masked(image_end - image_begin);
+    list_hidden(batch_, masked_words_);
     return std::move(batch_);
   }
 
@@ -140,18 +140,6 @@ class Builder {
     window.insert(window.end(), ids.begin() + begin, ids.begin() + begin + room);
     window.push_back(ids.back());
     ids = std::move(window);
-  }
-
-  void list_masked(int64_t images_alone) {
-    const int64_t patches = recipe_.model.patches();
-    for (size_t i = 0; i < batch_.masked.size(); ++i) {
-      if (batch_.masked[i] == 0) continue;
-      const int64_t flat = static_cast<int64_t>(i);
-      batch_.patch_index.push_back(flat);
-      batch_.keep.push_back(flat / patches * (patches + 1) + 1 + flat % patches);
-      ++(flat / patches < images_alone ? batch_.image_patches : batch_.pair_patches);
-    }
-    for (int64_t row : masked_words_) batch_.keep.push_back(batch_.layout.vision_rows() + row);
   }
 
   const PretrainData& data_;
@@ -236,6 +224,19 @@ int64_t PretrainData::broken() const {
     if (source->reader) count += source->reader->broken().count;
   }
   return count;
+}
+
+void list_hidden(PretrainBatch& batch, const std::vector<int64_t>& words) {
+  const PackedLayout& layout = batch.layout;
+  const int64_t patches = layout.image_rows() - 1;
+  for (size_t i = 0; i < batch.masked.size(); ++i) {
+    if (batch.masked[i] == 0) continue;
+    const int64_t patch = static_cast<int64_t>(i), image = patch / patches;
+    batch.patch_index.push_back(patch);
+    batch.keep.push_back(layout.image_begin(image) + 1 + patch % patches);
+    ++(image < layout.images() ? batch.image_patches : batch.pair_patches);
+  }
+  for (int64_t word : words) batch.keep.push_back(layout.vision_rows() + word);
 }
 
 PretrainBatch make_batch(const PretrainData& data, int64_t step, int64_t piece) {

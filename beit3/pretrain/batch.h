@@ -68,6 +68,11 @@ struct PretrainBatch {
   std::vector<int64_t> samples;      // a number of each sequence, for drop path
 };
 
+/// Fills in what the loss reads, once layout, ids and `masked` are there: `keep`, `patch_index`,
+/// and how many patches of each kind there are. `words` are the places of the hidden ids among all
+/// ids, ascending; who hides them counts them.
+void list_hidden(PretrainBatch& batch, const std::vector<int64_t>& words);
+
 /// Piece `piece` of the batch of `step`.
 PretrainBatch make_batch(const PretrainData& data, int64_t step, int64_t piece = 0);
 

@@ -22,17 +22,12 @@ void PictureBatch::add(const std::vector<float>& pixels, const std::vector<uint8
 
 std::vector<int64_t> PictureBatch::best_codes(const PretrainModel& model) const {
   const NoGrad silent;
-  const int64_t patches = config_.patches();
   PretrainBatch batch;
   batch.pixels = pixels_;
   batch.masked = masked_;
-  batch.layout =
-      PackedLayout(static_cast<int64_t>(masked_.size()) / patches, {}, {}, config_.image_rows());
-  for (int64_t i = 0; i < static_cast<int64_t>(masked_.size()); ++i) {
-    if (masked_[static_cast<size_t>(i)]) {
-      batch.keep.push_back(i / patches * (patches + 1) + 1 + i % patches);
-    }
-  }
+  batch.layout = PackedLayout(static_cast<int64_t>(masked_.size()) / config_.patches(), {}, {},
+                              config_.image_rows());
+  list_hidden(batch, {});
   if (batch.keep.empty()) return {};
   const Tensor rows = model.beit3(packed_input(batch, config_), {}, &batch.keep);
   return best_of(rows, model.mim_weight, model.mim_bias);

@@ -26,10 +26,8 @@ class Maker {
           add_text(length, pair ? 0.5 : 0.15, RandomKey{9}.fold(static_cast<uint64_t>(i)), hidden);
     }
     batch_.layout = PackedLayout(sizes.images, pair_lengths, text_lengths, config_.image_rows());
-    for (int64_t i = 0; i < batch_.layout.image_count(); ++i) {
-      (i < sizes.images ? batch_.image_patches : batch_.pair_patches) += add_mask(i);
-    }
-    for (int64_t row : hidden) batch_.keep.push_back(batch_.layout.vision_rows() + row);
+    for (int64_t i = 0; i < batch_.layout.image_count(); ++i) add_mask(i);
+    list_hidden(batch_, hidden);
     batch_.pixels.resize(static_cast<size_t>(batch_.layout.image_count() * 3 * config_.image_size *
                                              config_.image_size));
     for (float& v : batch_.pixels) v = static_cast<float>(random_.uniform(-1, 1));
@@ -39,7 +37,7 @@ class Maker {
  private:
   int64_t id() { return kFirstId + random_.integer(config_.text_rows - kFirstId); }
 
-  /// Appends the rows of the hidden ids to `hidden`; returns how many.
+  /// Appends the places of the hidden ids to `hidden`; returns how many.
   int64_t add_text(int64_t length, double ratio, RandomKey key, std::vector<int64_t>& hidden) {
     std::vector<int64_t> inner(static_cast<size_t>(length - 2));
     std::iota(inner.begin(), inner.end(), int64_t{1});
@@ -52,22 +50,14 @@ class Maker {
     return static_cast<int64_t>(chosen.size());
   }
 
-  /// Masks picture i; returns how many patches are hidden.
-  int64_t add_mask(int64_t i) {
-    const int64_t n = config_.patches(), before = static_cast<int64_t>(batch_.keep.size());
+  void add_mask(int64_t i) {
     const std::vector<uint8_t> mask = block_mask({.rows = config_.grid(),
                                                   .columns = config_.grid(),
-                                                  .masked = mask_count(n, 0.4),
+                                                  .masked = mask_count(config_.patches(), 0.4),
                                                   .min_block = 1,
                                                   .max_block = 6},
                                                  RandomKey{5}.fold(static_cast<uint64_t>(i)));
     batch_.masked.insert(batch_.masked.end(), mask.begin(), mask.end());
-    for (int64_t p = 0; p < n; ++p) {
-      if (!mask[static_cast<size_t>(p)]) continue;
-      batch_.patch_index.push_back(i * n + p);
-      batch_.keep.push_back(i * (n + 1) + 1 + p);
-    }
-    return static_cast<int64_t>(batch_.keep.size()) - before;
   }
 
   const ModelConfig& config_;

@@ -61,7 +61,7 @@ class Batches {
       b.text_words = add_texts(b, step, "text", padded, text_lengths, padding, words);
     }
     b.layout = PackedLayout(images, pair_lengths, text_lengths, config_.image_rows(), padding);
-    list_masked(b, images, words);
+    list_hidden(b, words);
     return made;
   }
 
@@ -111,18 +111,6 @@ class Batches {
       }
     }
     return predicted;
-  }
-
-  void list_masked(PretrainBatch& b, int64_t images, const std::vector<int64_t>& words) const {
-    const int64_t n = config_.patches();
-    for (size_t i = 0; i < b.masked.size(); ++i) {
-      if (b.masked[i] == 0) continue;
-      const int64_t flat = static_cast<int64_t>(i);
-      b.patch_index.push_back(flat);
-      b.keep.push_back(flat / n * (n + 1) + 1 + flat % n);
-      ++(flat / n < images ? b.image_patches : b.pair_patches);
-    }
-    for (int64_t word : words) b.keep.push_back(b.layout.vision_rows() + word);
   }
 
   nn::StateDict tensors_;
