@@ -60,18 +60,14 @@ void print_metadata(const nn::SafetensorsMetadata& metadata, bool whole) {
 }
 
 /// Says the hash of the model's parameters, and whether it is the one that the file records.
-int print_hash(const nn::SafetensorsReader& file, const std::vector<nn::SafetensorsEntry>& sorted) {
-  ParameterHash hash;
-  for (const nn::SafetensorsEntry& e : sorted) {
-    if (belongs_to_model(e.name)) hash.add(e.name, file.load(e));
-  }
-  const auto recorded = file.metadata().find("parameter_hash");
-  if (recorded == file.metadata().end()) {
-    print(format("parameters {}\n", hash.digits()));
+int print_hash(const std::string& hash, const nn::SafetensorsMetadata& metadata) {
+  const auto recorded = metadata.find("parameter_hash");
+  if (recorded == metadata.end()) {
+    print(format("parameters {}\n", hash));
     return kDone;
   }
-  const bool same = hash.digits() == recorded->second;
-  print(format("parameters {}{}\n", hash.digits(),
+  const bool same = hash == recorded->second;
+  print(format("parameters {}{}\n", hash,
                same ? ", as recorded" : ", NOT as recorded: they were changed after the training"));
   return same ? kDone : kDifference;
 }
@@ -85,21 +81,26 @@ int inspect_file(const InspectOptions& o) {
   size_t widest = 0, bytes = 0;
   int64_t elements = 0, shown = 0;
   for (const auto& e : entries) widest = std::max(widest, e.name.size());
+  ParameterHash hash;
   for (const auto& e : entries) {
     bytes += e.end_bytes - e.begin_bytes;
     elements += numel(e.shape);
-    if (e.name.find(o.only) == std::string::npos) continue;
+    const bool hashed = belongs_to_model(e.name);
+    const bool listed = e.name.find(o.only) != std::string::npos;
+    const Tensor tensor = hashed || (listed && o.stats) ? file.load(e) : Tensor();
+    if (hashed) hash.add(e.name, tensor);
+    if (!listed) continue;
     ++shown;
     std::string line = padded(e.name, widest) + "  " + padded(to_string(e.dtype), 4) + "  " +
                        padded(to_string(e.shape), 16);
-    if (o.stats) line += "  " + stats_of(file.load(e));
+    if (o.stats) line += "  " + stats_of(tensor);
     while (line.back() == ' ') line.pop_back();
     print(line + "\n");
   }
   print(format("{} tensors, {} elements, {}\n", static_cast<int64_t>(entries.size()), elements,
                bytes_text(static_cast<double>(bytes))));
   if (!o.only.empty()) say(format("{} shown, with \"{}\" in their names", shown, o.only));
-  return print_hash(file, entries);
+  return print_hash(hash.digits(), file.metadata());
 }
 
 /// A model of these sizes, as shapes alone: giant would take 8 GB.
