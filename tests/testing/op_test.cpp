@@ -25,9 +25,9 @@ double allowed(const Rounded& e, DType in, DType out, const OpCase& c) {
   if (e.error == 0 || !is_floating(out)) return 0;
   const DType computing = is_16_bit(in) && !c.several ? DType::f32 : in;
   // The reference is computed in f64 itself.
-  const double own = epsilon(DType::f64) * e.error;
-  const double stored = is_16_bit(out) ? epsilon(out) / 2 * std::fabs(e.value) : 0;
-  return epsilon(computing) * e.error + own + stored;
+  const double own = epsilon_of(DType::f64) * e.error;
+  const double stored = is_16_bit(out) ? epsilon_of(out) / 2 * std::fabs(e.value) : 0;
+  return epsilon_of(computing) * e.error + own + stored;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tensor/ops/ops.h"
+#include "tests/testing/epsilon.h"
 
 /// Inputs and comparisons for tests of tensors.
 namespace tessera::testing {
@@ -46,23 +47,9 @@ inline std::vector<std::pair<std::string, Tensor>> layouts(const Tensor& x) {
   return all;
 }
 
-/// From 1 to the next number.
-inline double epsilon(DType dtype) {
-  switch (dtype) {
-    case DType::f64:
-      return 0x1p-52;
-    case DType::f32:
-      return 0x1p-23;
-    case DType::f16:
-      return 0x1p-10;
-    default:
-      return 0x1p-7;
-  }
-}
-
 /// Bound of the rounding of a result of size `scale` after sums of `length` terms.
 inline double tolerance(DType dtype, int64_t length, double scale = 1) {
-  return 8 * epsilon(dtype) * std::sqrt(static_cast<double>(length)) * scale;
+  return 8 * epsilon_of(dtype) * std::sqrt(static_cast<double>(length)) * scale;
 }
 
 /// Equal shape, and elements within `bound` (NaN equals NaN, infinities equal themselves).

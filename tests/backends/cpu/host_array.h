@@ -11,6 +11,7 @@
 #include "backends/cpu/convert_internal.h"
 #include "tensor/base/rng.h"
 #include "tensor/base/view.h"
+#include "tests/testing/epsilon.h"
 
 /// Operands for kernel tests: any dtype, laid out in memory in several ways, read and written as
 /// double by their row-major number.
@@ -139,22 +140,6 @@ class HostArray {
   std::vector<int64_t> offsets_;
   std::vector<char> bytes_, before_;
 };
-
-/// The distance from 1 to the next number.
-inline double epsilon_of(DType dtype) {
-  switch (dtype) {
-    case DType::f64:
-      return 0x1p-52;
-    case DType::f32:
-      return 0x1p-23;
-    case DType::f16:
-      return 0x1p-10;
-    case DType::bf16:
-      return 0x1p-7;
-    default:
-      return 0;
-  }
-}
 
 inline ::testing::AssertionResult close(double got, double expected, double tolerance) {
   if (std::isnan(expected) && std::isnan(got)) return ::testing::AssertionSuccess();

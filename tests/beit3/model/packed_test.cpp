@@ -7,25 +7,10 @@
 #include "autograd/autograd.h"
 #include "beit3/model/init.h"
 #include "tensor/ops/ops.h"
+#include "tests/beit3/model/tiny_model.h"
 
 namespace tessera::beit3 {
 namespace {
-
-ModelConfig tiny(Form form) {
-  ModelConfig c = model_preset("nano");
-  c.form = form;
-  c.vl_layers = 1;
-  c.width = 32;
-  c.layers = 2;
-  c.heads = 4;
-  c.ffn = 64;
-  c.image_size = 16;
-  c.patch = 8;
-  c.text_rows = 20;
-  c.codes = 12;
-  c.text_positions = 16;
-  return c;
-}
 
 PackedInput input_of(const ModelConfig& c) {
   PackedInput in;
@@ -71,7 +56,7 @@ TEST(PackedLayout, RefusesAnEmptyText) { EXPECT_THROW(PackedLayout(1, {0}, {}, 5
 class Packed : public testing::TestWithParam<Form> {};
 
 TEST_P(Packed, OnePassEqualsASequenceAtATime) {
-  const ModelConfig c = tiny(GetParam());
+  const ModelConfig c = tiny_model(GetParam());
   PretrainModel model(c);
   initialise(model, RandomKey{1});
   const NoGrad silent;
@@ -96,7 +81,7 @@ TEST_P(Packed, OnePassEqualsASequenceAtATime) {
 }
 
 TEST_P(Packed, KeptRowsAreThoseOfTheWholePass) {
-  const ModelConfig c = tiny(GetParam());
+  const ModelConfig c = tiny_model(GetParam());
   PretrainModel model(c);
   initialise(model, RandomKey{1});
   const PackedInput in = input_of(c);
@@ -115,7 +100,7 @@ TEST_P(Packed, KeptRowsAreThoseOfTheWholePass) {
 }
 
 TEST_P(Packed, RecomputedLayersGiveTheSameBits) {
-  ModelConfig c = tiny(GetParam());
+  ModelConfig c = tiny_model(GetParam());
   c.drop_path = 0.3;
   PretrainModel model(c);
   initialise(model, RandomKey{1});

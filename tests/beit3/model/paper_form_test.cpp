@@ -8,24 +8,15 @@
 #include "autograd/autograd.h"
 #include "beit3/model/init.h"
 #include "tensor/ops/ops.h"
+#include "tests/beit3/model/tiny_model.h"
 #include "tests/testing/errors.h"
 
 namespace tessera::beit3 {
 namespace {
 
 ModelConfig tiny() {
-  ModelConfig c = model_preset("nano");
-  c.form = Form::paper;
-  c.vl_layers = 1;
-  c.width = 32;
-  c.layers = 2;
-  c.heads = 4;
+  ModelConfig c = tiny_model(Form::paper);
   c.ffn = 48;
-  c.image_size = 16;
-  c.patch = 8;
-  c.text_rows = 20;
-  c.codes = 12;
-  c.text_positions = 16;
   return c;
 }
 
