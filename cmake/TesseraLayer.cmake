@@ -18,6 +18,42 @@ if(TESSERA_SANITIZE)
   target_link_options(tessera_options INTERFACE -fsanitize=${TESSERA_SANITIZE})
 endif()
 
+# A third of a build would go into reading the standard library's headers. They are read once for
+# libraries, once for programs (code for both differs) and once for tests. Not where a compiler cache
+# does better, nor where each file has to prove that it includes what it uses.
+if(CMAKE_CXX_COMPILER_LAUNCHER OR CMAKE_CXX_CLANG_TIDY OR CMAKE_VERIFY_INTERFACE_HEADER_SETS)
+  set(precompile OFF)
+else()
+  set(precompile ON)
+endif()
+option(TESSERA_PRECOMPILE "Precompile the headers of the standard library" ${precompile})
+
+# tessera_precompiled(NAME static|program [LINK target...] [HEADERS header...])
+function(tessera_precompiled name kind)
+  if(NOT TESSERA_PRECOMPILE)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "LINK;HEADERS" ${ARGN})
+  if(kind STREQUAL "program")
+    add_executable(${name} EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
+  else()
+    add_library(${name} STATIC EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
+  endif()
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} tessera_options)
+  target_precompile_headers(${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/precompiled.h
+                            ${ARG_HEADERS})
+endfunction()
+
+# Lets a target read what tessera_precompiled(NAME …) has read.
+function(tessera_reuse target name)
+  if(TESSERA_PRECOMPILE)
+    target_precompile_headers(${target} REUSE_FROM ${name})
+  endif()
+endfunction()
+
+tessera_precompiled(tessera_precompiled_library static)
+tessera_precompiled(tessera_precompiled_program program)
+
 # tessera_layer(NAME [DEPENDS target...] [PRIVATE target...] HEADERS file... SOURCES file...)
 #
 # Makes the static library tessera_NAME (alias tessera::NAME). Public headers install under
@@ -35,14 +71,19 @@ function(tessera_layer name)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_link_libraries(${target} PUBLIC ${ARG_DEPENDS}
                         PRIVATE $<BUILD_INTERFACE:tessera_options> ${ARG_PRIVATE})
+  tessera_reuse(${target} tessera_precompiled_library)
   set_property(GLOBAL APPEND PROPERTY TESSERA_LAYERS ${target})
 endfunction()
 
-# tessera_program(NAME LINK target... SOURCES file...): an executable in build/bin.
+# tessera_program(NAME LINK target... SOURCES file... [PRECOMPILED name]): an executable in build/bin.
 function(tessera_program name)
-  cmake_parse_arguments(ARG "" "" "LINK;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED" "LINK;SOURCES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} tessera_options)
+  if(NOT ARG_PRECOMPILED)
+    set(ARG_PRECOMPILED tessera_precompiled_program)
+  endif()
+  tessera_reuse(${name} ${ARG_PRECOMPILED})
 endfunction()
 
 # tessera_test(NAME LINK target... SOURCES file... [LABELS label...] [ARGS arg...])
@@ -51,7 +92,8 @@ endfunction()
 # path.
 function(tessera_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LINK;SOURCES;LABELS;ARGS" ${ARGN})
-  tessera_program(${name} LINK ${ARG_LINK} GTest::gtest_main SOURCES ${ARG_SOURCES})
+  tessera_program(${name} LINK ${ARG_LINK} GTest::gtest_main SOURCES ${ARG_SOURCES}
+                  PRECOMPILED tessera_precompiled_test)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/tests)
