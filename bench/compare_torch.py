@@ -139,7 +139,7 @@ def batch(preset, images, texts, pairs, vocabulary, codes):
     lengths = torch.tensor([8 + i * 56 // max(total - 1, 1) for i in range(total)])
 
     def text(rows, ratio):
-        longest = int(rows.max())
+        longest = int(rows.max()) if len(rows) else 0
         ids = torch.randint(4, vocabulary, (len(rows), longest), generator=g)
         hidden = torch.zeros(len(rows), longest, dtype=torch.bool)
         for i, length in enumerate(rows.tolist()):
