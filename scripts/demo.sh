@@ -87,22 +87,28 @@ $beit3 vq recon "$out/image.vq" --data "$world" --split heldout --out "$out/imag
 
 # Everything that pretraining reads; further flags are added where it is called.
 pretrain() {
-  $beit3 pretrain --preset nano --seed "$seed" \
+  # shellcheck disable=SC2086  # several words
+  $beit3 pretrain --preset nano --seed "$seed" $recipe \
     --data.images "$world" --data.pairs "$world" --data.texts "$world/texts.txt" \
     --tokenizer.text "$out/text.model" --tokenizer.image "$out/image.vq" "$@"
 }
 
 steps=1600
 evaluations=1
+recipe=""
 if [ "$long" = yes ]; then
+  # Words of captions are what takes long: more pairs in a step of the same cost, and what else made
+  # them come sooner (docs/design/004-what-learns-at-small-size.md).
+  recipe="--train.images 4 --train.texts 4 --train.pairs 28 --optim.warmup 500
+    --optim.weight_decay 0.2 --loss.pair_text 2"
   part "measure the speed"
   rm -rf "$out/probe"
   pretrain --out "$out/probe" --max-steps 60 --log.every 20
-  # 48 samples a step; 25 minutes at this speed, since processors slow down when they are busy for
+  # 36 samples a step; 25 minutes at this speed, since processors slow down when they are busy for
   # long and the evaluations take time too: 30 in all. More than 20,000 steps gain little here.
   steps=$(tail -n 1 "$out/probe/metrics.jsonl" |
     sed 's/.*"samples_per_second": \([0-9]*\).*/\1/' |
-    awk '{ n = int($1 / 48 * 1500 / 100) * 100; print (n > 20000 ? 20000 : n < 1600 ? 1600 : n) }')
+    awk '{ n = int($1 / 36 * 1500 / 100) * 100; print (n > 20000 ? 20000 : n < 1600 ? 1600 : n) }')
   rm -rf "$out/probe"
   evaluations=8
 fi

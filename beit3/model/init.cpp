@@ -10,6 +10,7 @@
 #include "tensor/ops/creation.h"
 #include "tensor/ops/elementwise.h"
 #include "tensor/ops/random.h"
+#include "tensor/ops/reduce.h"
 #include "tensor/ops/shape_ops.h"
 
 namespace tessera::beit3 {
@@ -49,9 +50,12 @@ double depth_factor(std::string_view name) {
 
 Tensor scaled(std::string_view name, const Tensor& p, RandomKey key) {
   auto gauss = [&](double std) { return normal(p.shape(), key, p.options()) * std; };
-  if (has(name, "text_embed") || has(name, "embed_positions.B")) return gauss(0.2);
+  if (has(name, "text_embed") || has(name, "embed_positions.B")) return gauss(1);
   if (has(name, "_head.")) return gauss(0.02);
   if (has(name, "_token")) return zeros(p.shape(), p.options());
+  // Patches are dark and flat against what a unit weight is made for: a picture has to be heard
+  // beside its positions, above all in the mean over all patches that a word sees at first.
+  if (has(name, "vision_embed")) return gauss(2 / std::sqrt(fan_in(p)));
   return gauss(depth_factor(name) / std::sqrt(fan_in(p)));
 }
 
@@ -78,7 +82,6 @@ Tensor grid_sines(int64_t grid, int64_t width, double std) {
   check<ValueError>(width % 4 == 0, "grid_sines: width {} is no multiple of 4", width);
   const int64_t frequencies = width / 4;
   std::vector<double> table;
-  double square = 0;
   for (int64_t y = 0; y < grid; ++y) {
     for (int64_t x = 0; x < grid; ++x) {
       for (const int64_t place : {y, x}) {
@@ -86,18 +89,17 @@ Tensor grid_sines(int64_t grid, int64_t width, double std) {
           const double t =
               frequencies > 1 ? static_cast<double>(f) / static_cast<double>(frequencies - 1) : 0;
           const double angle =
-              2 * std::numbers::pi * static_cast<double>(place) / (3 * std::pow(32.0 / 3, t));
-          for (double v : {std::sin(angle), std::cos(angle)}) {
-            table.push_back(v);
-            square += v * v;
-          }
+              2 * std::numbers::pi * static_cast<double>(place) / (6 * std::pow(32.0 / 6, t));
+          table.push_back(std::sin(angle));
+          table.push_back(std::cos(angle));
         }
       }
     }
   }
-  const double scale = std / std::sqrt(square / static_cast<double>(table.size()));
-  for (double& v : table) v *= scale;
-  return from_data(table, {grid * grid, width});
+  const Tensor all = from_data(table, {grid * grid, width});
+  const Tensor centred = all - mean(all, {0}, KeepDims::yes);
+  const double deviation = std::sqrt(mean(centred * centred).item<double>());
+  return deviation > 0 ? centred * (std / deviation) : centred;  // a single patch has no place
 }
 
 void initialise(PretrainModel& model, RandomKey key) {
@@ -122,7 +124,7 @@ void initialise(PretrainModel& model, RandomKey key) {
   if (config.width % 4 == 0) {
     const Tensor& table = model.beit3.encoder.embed_positions[0];
     fill_(table.detach(), 0);
-    copy_into(grid_sines(config.grid(), config.width, 0.4),
+    copy_into(grid_sines(config.grid(), config.width, 1),
               slice(table.detach(), 0, kFirstPosition + 1, table.size(0)));
   }
   for (const EncoderLayer& layer : model.beit3.encoder.layers) {

@@ -10,10 +10,10 @@ namespace tessera::beit3 {
 ///
 /// scaled    what learns fastest at small size (measured; docs/beit3.md): weights N(0, 1/fan_in),
 ///           out_proj and fc2 of layer l divided by sqrt(2l), l = 1 … L, biases 0, heads
-///           N(0, 0.02^2), word embeddings and text positions N(0, 0.2^2); image positions 2-d
-///           sines scaled to deviation 0.4; in the attention of images (branch A, or the
-///           shared one of the paper's form) the keys start as the queries, so that it begins local
-///           ("mimetic": Trockman, Kolter, arXiv:2305.09828)
+///           N(0, 0.02^2), word embeddings and text positions N(0, 1); the patch projection
+///           N(0, 4/fan_in), image positions centred 2-d sines of deviation 1; in the attention
+///           of images (branch A, or the shared one of the paper's form) the keys start as the
+///           queries, so that it begins local ("mimetic": Trockman, Kolter, arXiv:2305.09828)
 /// paper     truncated normal 0.02 cut at one deviation for every matrix, embedding and position;
 ///           out_proj and fc2 divided by sqrt(2l). Source: arXiv:2208.10442, section 2.3, note 4,
 ///           in the form of BEiT v2's code
@@ -23,7 +23,8 @@ namespace tessera::beit3 {
 void initialise(PretrainModel& model, RandomKey key);
 
 /// 2-d sine-cosine positions of a (grid x grid) picture, (grid^2, C), deviation `std`: C/4
-/// frequencies an axis, wavelengths 3 … 32 patches in geometric steps.
+/// frequencies an axis, wavelengths 6 … 32 patches in geometric steps. Each column is centred: in
+/// a mean over all patches, positions cancel and the picture is left.
 Tensor grid_sines(int64_t grid, int64_t width, double std);
 
 }  // namespace tessera::beit3
