@@ -18,7 +18,7 @@ std::string number_text(double value) {
   return whole ? text + ".0" : text;
 }
 
-std::string quoted(std::string_view value) {
+std::string in_quotes(std::string_view value) {
   std::string out = "\"";
   for (char c : value) {
     if (c == '"' || c == '\\') out += '\\';
@@ -275,7 +275,7 @@ std::string to_toml(const PretrainRecipe& recipe) {
       out += (out.empty() ? "[" : "\n[") + head + "]\n";
       section = head;
     }
-    std::string line = key + " = " + (f.text ? quoted(f.value) : f.value);
+    std::string line = key + " = " + (f.text ? in_quotes(f.value) : f.value);
     line.resize(std::max<size_t>(line.size() + 2, 36), ' ');
     out += line + "# " + f.help + "\n";
   }
