@@ -104,12 +104,11 @@ if [ "$long" = yes ]; then
   part "measure the speed"
   rm -rf "$out/probe"
   pretrain --out "$out/probe" --max-steps 60 --log.every 20
-  # 36 samples a step; 29 minutes at the speed of the first steps. These encode their pictures too,
-  # which later ones need not; but processors slow down when they are busy for long, and evaluations
-  # take time: below 30 in all. More than 20,000 steps gain little here.
+  # 36 samples a step; 32 minutes at the speed of the first steps. These encode their pictures, which
+  # later ones need not: with the evaluations it becomes 27. More than 20,000 steps gain little here.
   steps=$(tail -n 1 "$out/probe/metrics.jsonl" |
     sed 's/.*"samples_per_second": \([0-9]*\).*/\1/' |
-    awk '{ n = int($1 / 36 * 1750 / 100) * 100; print (n > 20000 ? 20000 : n < 1600 ? 1600 : n) }')
+    awk '{ n = int($1 / 36 * 1900 / 100) * 100; print (n > 20000 ? 20000 : n < 1600 ? 1600 : n) }')
   rm -rf "$out/probe"
   evaluations=8
 fi

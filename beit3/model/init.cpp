@@ -55,7 +55,7 @@ Tensor scaled(std::string_view name, const Tensor& p, RandomKey key) {
   if (has(name, "_token")) return zeros(p.shape(), p.options());
   // Patches are dark and flat against what a unit weight is made for: a picture has to be heard
   // beside its positions, above all in the mean over all patches that a word sees at first.
-  if (has(name, "vision_embed")) return gauss(2 / std::sqrt(fan_in(p)));
+  if (has(name, "vision_embed")) return gauss(4 / std::sqrt(fan_in(p)));
   return gauss(depth_factor(name) / std::sqrt(fan_in(p)));
 }
 

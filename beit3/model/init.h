@@ -11,7 +11,7 @@ namespace tessera::beit3 {
 /// scaled    what learns fastest at small size (measured; docs/beit3.md): weights N(0, 1/fan_in),
 ///           out_proj and fc2 of layer l divided by sqrt(2l), l = 1 … L, biases 0, heads
 ///           N(0, 0.02^2), word embeddings and text positions N(0, 1); the patch projection
-///           N(0, 4/fan_in), image positions centred 2-d sines of deviation 1; in the attention
+///           N(0, 16/fan_in), image positions centred 2-d sines of deviation 1; in the attention
 ///           of images (branch A, or the shared one of the paper's form) the keys start as the
 ///           queries, so that it begins local ("mimetic": Trockman, Kolter, arXiv:2305.09828)
 /// paper     truncated normal 0.02 cut at one deviation for every matrix, embedding and position;
