@@ -114,9 +114,7 @@ class Walk {
       return;
     }
     Node& node = *nodes_[i];
-    check<StateError>(!node.released,
-                      "backward: this graph was freed by an earlier walk; pass retain_graph to the "
-                      "first");
+    check_not_released(node);
     Tensors gradients = apply_rule(node, std::move(state.gradients));
     if (!options_.retain_graph && !options_.create_graph) node.release();
     for (size_t k = 0; k < gradients.size(); ++k) {

@@ -57,6 +57,11 @@ class Burial {
 
 SavedTensor save(const Tensor& x) { return {x, x.storage(), x.storage()->version()}; }
 
+/// Can the op at the other end of the edge make this input again?
+bool can_remake(const Edge& edge) {
+  return edge.node && edge.node->rule->remake && edge.node->rule->remade_output == edge.output;
+}
+
 }  // namespace
 
 void destroy_later(std::shared_ptr<Node> node) {
@@ -98,6 +103,12 @@ Node::~Node() {
 
 GradMeta::~GradMeta() { destroy_later(std::move(node)); }
 
+void check_not_released(const Node& node) {
+  check<StateError>(!node.released,
+                    "backward: this graph was freed by an earlier walk; pass retain_graph to the "
+                    "first");
+}
+
 Edge edge_to(const Tensor& x) {
   GradMeta* meta = grad_meta(x);
   if (meta == nullptr) return {};
@@ -131,8 +142,10 @@ void GradMeta::record(OpRecord r) {
   }
   const SavePlan plan = rule.plan(wanted, r.outputs.size());
   for (size_t i = 0; i < r.inputs.size(); ++i) {
-    const bool keep = r.inputs[i].defined() && plan.input(i);
-    made->saved_inputs.push_back(keep ? save(r.inputs[i]) : SavedTensor{});
+    const bool wanted_later = r.inputs[i].defined() && plan.input(i);
+    const bool remade = wanted_later && plan.remade_input(i) && can_remake(made->edges[i]);
+    made->saved_inputs.push_back(wanted_later && !remade ? save(r.inputs[i]) : SavedTensor{});
+    made->saved_inputs.back().remade = remade;
   }
   for (size_t i = 0; i < r.outputs.size(); ++i) {
     const Tensor& y = r.outputs[i];

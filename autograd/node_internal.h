@@ -25,6 +25,7 @@ struct SavedTensor {
   Tensor tensor;
   std::shared_ptr<Storage> storage;
   uint32_t version = 0;
+  bool remade = false;  ///< nothing is kept: the node behind the input's edge makes it again
 };
 
 /// Shape, dtype and device of a tensor that is not kept.
@@ -68,6 +69,9 @@ struct GradMeta final : AutogradMeta, std::enable_shared_from_this<GradMeta> {
 inline GradMeta* grad_meta(const Tensor& x) {
   return x.defined() ? static_cast<GradMeta*>(x.meta()) : nullptr;
 }
+
+/// StateError if an earlier walk freed what the node saved.
+void check_not_released(const Node& node);
 
 /// The edge that leads to x; an empty one if x is not tracked.
 Edge edge_to(const Tensor& x);

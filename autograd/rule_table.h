@@ -16,8 +16,12 @@ using Wanted = std::vector<char>;
 /// What a node keeps: bit i stands for input or output i. (Inputs beyond 63 are kept if bit 63 is.)
 struct SavePlan {
   uint64_t inputs = 0, outputs = 0;
+  /// Inputs whose gradients cost so much that making such an input again, by an op that can
+  /// (`RuleTable::can_remake`), is not worth the memory of keeping it.
+  uint64_t remade = 0;
 
   bool input(size_t i) const { return inputs >> (i < 63 ? i : 63) & 1; }
+  bool remade_input(size_t i) const { return i < 63 && (remade >> i & 1); }
   bool output(size_t i) const { return outputs >> (i < 63 ? i : 63) & 1; }
 };
 
@@ -43,10 +47,15 @@ using RuleFunction = std::function<Tensors(const Op&, Saved&, Tensors)>;
 /// It may overwrite a gradient that is `reusable`.
 using FastRuleFunction = std::function<std::optional<Tensors>(const Op&, Saved&, Tensors&)>;
 
+/// An output again, from what the rule saved: the same bits, without history.
+using RemakeFunction = std::function<Tensor(const Op&, Saved&)>;
+
 struct Rule {
   Plan plan;
   RuleFunction exact;     ///< a formula in ordinary ops: right at every order
   FastRuleFunction fast;  ///< called only when nobody will differentiate the result; may be empty
+  RemakeFunction remake = {};  ///< may be empty
+  int remade_output = 0;
 };
 
 /// Record type -> rule. Built on first use.
@@ -66,6 +75,17 @@ class RuleTable {
   void add_fused(Plan plan, Fast fast, Exact exact) {
     add_rule(typeid(O),
              {std::move(plan), exact_half<O>(std::move(exact)), fast_half<O>(std::move(fast))});
+  }
+
+  /// `f(op, saved)` makes output `output` again, in little more than a pass over memory. Whoever
+  /// says so in its plan then keeps nothing of that output. Its rule has to be there already.
+  template <class O, class F>
+  void can_remake(int output, F f) {
+    Rule& rule = rules_.at(typeid(O));
+    rule.remade_output = output;
+    rule.remake = [f = std::move(f)](const Op& op, Saved& s) {
+      return f(static_cast<const O&>(op), s);
+    };
   }
 
   /// Throws StateError, naming the op, if it has none.

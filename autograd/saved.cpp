@@ -1,5 +1,8 @@
 #include "autograd/saved.h"
 
+#include "autograd/grad_mode.h"
+#include "autograd/rule_table.h"
+
 namespace tessera {
 
 void Saved::check_version(const SavedTensor& saved) const {
@@ -10,8 +13,23 @@ void Saved::check_version(const SavedTensor& saved) const {
                     node_.op->name(), saved.tensor.shape(), storage.last_change());
 }
 
+Tensor Saved::remade_input(size_t i) const {
+  const Edge& edge = node_.edges[i];
+  // Its number is smaller, so a walk that reaches both comes here first.
+  check_not_released(*edge.node);
+  Tensor made;
+  {
+    const NoGrad silent;
+    Saved saved(*edge.node, Half::exact, false);
+    made = edge.node->rule->remake(*edge.node->op, saved);
+  }
+  attach(made, edge.node, edge.output);
+  return made;
+}
+
 Tensor Saved::input(size_t i) const {
   const SavedTensor& saved = node_.saved_inputs[i];
+  if (saved.remade) return remade_input(i);
   check<InternalError>(saved.tensor.defined(), "rule of {}: input {} was not saved",
                        node_.op->name(), i);
   check_version(saved);
@@ -20,9 +38,10 @@ Tensor Saved::input(size_t i) const {
 
 Tensors Saved::inputs() const {
   Tensors all;
-  for (const SavedTensor& saved : node_.saved_inputs) {
+  for (size_t i = 0; i < node_.saved_inputs.size(); ++i) {
+    const SavedTensor& saved = node_.saved_inputs[i];
     if (saved.tensor.defined()) check_version(saved);
-    all.push_back(saved.tensor);
+    all.push_back(saved.remade ? remade_input(i) : saved.tensor);
   }
   return all;
 }

@@ -14,7 +14,8 @@ class Saved {
       : node_(node), half_(half), sinks_allowed_(sinks_allowed) {}
 
   size_t input_count() const { return node_.edges.size(); }
-  /// Input i as it was, with its history. InternalError if the rule's plan did not save it.
+  /// Input i as it was, with its history. InternalError if the rule's plan did not save it. One
+  /// that is `remade` is computed by every call.
   Tensor input(size_t i) const;
   /// All inputs; undefined where absent or not saved.
   Tensors inputs() const;
@@ -35,6 +36,7 @@ class Saved {
 
  private:
   void check_version(const SavedTensor& saved) const;
+  Tensor remade_input(size_t i) const;
 
   Node& node_;
   Half half_;

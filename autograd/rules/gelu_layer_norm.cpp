@@ -22,6 +22,11 @@ void add_gelu_layer_norm_rules(RuleTable& table) {
         return composed::gelu_layer_norm(in[0], op.groups, parameters.first(n), parameters.last(n),
                                          op.eps);
       }));
+  table.can_remake<GeluLayerNorm>(0, [](const GeluLayerNorm& op, Saved& s) {
+    const size_t n = op.groups.size();
+    return gelu_layer_norm(s.input(0), op.groups, detail::saved_range(s, 1, n),
+                           detail::saved_range(s, 1 + n, n), op.eps);
+  });
 }
 
 }  // namespace tessera

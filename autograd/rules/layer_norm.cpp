@@ -26,6 +26,11 @@ void add_layer_norm(RuleTable& table) {
         return composed::grouped_layer_norm(in[0], op.groups, parameters.first(n),
                                             parameters.last(n), op.eps);
       }));
+  table.can_remake<LayerNorm>(0, [](const LayerNorm& op, Saved& s) {
+    const size_t n = op.groups.size();
+    return grouped_layer_norm(s.input(0), op.groups, detail::saved_range(s, 1, n),
+                              detail::saved_range(s, 1 + n, n), op.eps);
+  });
 }
 
 // Places of the inputs of add_layer_norm: x, delta, row_scale, gammas, betas.
@@ -94,6 +99,11 @@ Tensors add_norm_exact(const AddLayerNorm& op, Saved& s, Tensors g) {
 void add_layer_norm_rules(RuleTable& table) {
   add_layer_norm(table);
   table.add_fused<AddLayerNorm>(add_norm_plan, add_norm_fast, add_norm_exact);
+  table.can_remake<AddLayerNorm>(1, [](const AddLayerNorm& op, Saved& s) {
+    const size_t n = op.groups.size();
+    return grouped_layer_norm(s.output(0), op.groups, detail::saved_range(s, kGammas, n),
+                              detail::saved_range(s, kGammas + n, n), op.eps);
+  });
 }
 
 }  // namespace tessera

@@ -43,7 +43,7 @@ size_t group_count(size_t inputs) { return (inputs - 1) / 2; }
 
 SavePlan linear_plan(const Wanted& wanted, size_t) {
   const size_t n = group_count(wanted.size());
-  SavePlan plan;
+  SavePlan plan{.remade = 1};
   for (size_t i = 1; i <= n; ++i) {
     if (wanted[i]) plan.inputs |= 1;
     if (wanted[0]) plan.inputs |= 1ull << std::min<size_t>(i, 63);
@@ -68,12 +68,14 @@ std::optional<Tensors> linear_fast(const GroupedLinear& op, Saved& s, Tensor& g)
 Tensors linear_exact(const GroupedLinear& op, Saved& s, Tensor g) {
   const size_t n = group_count(s.input_count());
   Tensors results(1 + 2 * n), dx;
+  const Tensors saved = s.inputs();
   for (size_t i = 0; i < n; ++i) {
     const int64_t begin = op.groups.begin(i), end = op.groups.end(i);
     const Tensor rows = slice(g, 0, begin, end);
-    if (s.needs(0)) dx.push_back(matmul(rows, s.input(1 + i)));
+    if (s.needs(0)) dx.push_back(matmul(rows, saved[1 + i]));
+    if (!op.groups.takes_part(i)) continue;
     if (s.needs(1 + i)) {
-      results[1 + i] = matmul(rows, slice(s.input(0), 0, begin, end), {.transpose_a = true});
+      results[1 + i] = matmul(rows, slice(saved[0], 0, begin, end), {.transpose_a = true});
     }
     if (s.needs(1 + n + i)) results[1 + n + i] = sum(rows, {0});
   }

@@ -57,9 +57,19 @@ PackedLayout::PackedLayout(int64_t images, std::vector<int64_t> pair_lengths,
   segments_ = Segments(std::move(segments), row);
 }
 
+Routes::Routes(RowGroups shared, RowGroups modality, RowGroups sequence)
+    : groups_{std::move(shared), std::move(modality), std::move(sequence)} {
+  for (RowGroups& groups : groups_) {
+    for (size_t k = 0; k < groups.size(); ++k) {
+      if (groups.begin(k) == groups.end(k)) groups.absent |= uint64_t{1} << k;
+    }
+  }
+}
+
 Routes Routes::of(const std::vector<int64_t>& rows) const {
   Routes chosen;
   for (size_t i = 0; i < groups_.size(); ++i) {
+    chosen.groups_[i].absent = groups_[i].absent;
     for (size_t k = 0; k < groups_[i].size(); ++k) {
       chosen.groups_[i].ends[k] =
           std::lower_bound(rows.begin(), rows.end(), groups_[i].end(k)) - rows.begin();

@@ -20,13 +20,13 @@ enum class Routing {
 class Routes {
  public:
   Routes() = default;
-  Routes(RowGroups shared, RowGroups modality, RowGroups sequence)
-      : groups_{std::move(shared), std::move(modality), std::move(sequence)} {}
+  /// A range without rows is absent: nothing of that kind is in the batch.
+  Routes(RowGroups shared, RowGroups modality, RowGroups sequence);
 
   const RowGroups& operator[](Routing routing) const {
     return groups_[static_cast<size_t>(routing)];
   }
-  /// The routes of the chosen rows (ascending) alone.
+  /// The routes of the chosen rows (ascending) alone. None becomes absent by that.
   Routes of(const std::vector<int64_t>& rows) const;
 
  private:

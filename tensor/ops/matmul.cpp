@@ -296,7 +296,7 @@ kernels::LinearGrad kernels::grouped_linear_backward(const Tensor& g_in, const T
                           {},
                           false});
     }
-    if (i < dw.size() && dw[i].wanted) {
+    if (i < dw.size() && dw[i].wanted && groups.takes_part(i)) {
       const Tensor& into = dw[i].into;
       if (!into.defined()) grad.dw[i] = empty({g.size(1), x.size(1)}, g.options());
       const Tensor& target = into.defined() ? into : grad.dw[i];
@@ -311,7 +311,7 @@ kernels::LinearGrad kernels::grouped_linear_backward(const Tensor& g_in, const T
   run(backend, products);
 
   for (size_t i = 0; i < db.size() && i < n; ++i) {
-    if (!db[i].wanted) continue;
+    if (!db[i].wanted || !groups.takes_part(i)) continue;
     const Tensor& into = db[i].into;
     if (!into.defined()) grad.db[i] = empty({g.size(1)}, g.options());
     View target = (into.defined() ? into : grad.db[i]).mutable_view();

@@ -53,7 +53,7 @@ NormSinks::NormSinks(const RowGroups& groups, std::span<const Tensor> gammas,
   views_.resize(n);
   auto place = [&](std::span<const kernels::Sink> sinks, size_t i, Tensor& fresh, View& view,
                    bool& accumulate) {
-    if (i >= sinks.size() || !sinks[i].wanted) return;
+    if (i >= sinks.size() || !sinks[i].wanted || !groups.takes_part(i)) return;
     const kernels::Sink& sink = sinks[i];
     accumulate = sink.into.defined() && sink.accumulate;
     if (sink.into.defined()) {

@@ -46,9 +46,12 @@ TEST(PackedLayout, CutsRowsForEveryRouting) {
   EXPECT_EQ(kept[Routing::modality], (RowGroups{{4, 7}}));
   EXPECT_EQ(kept[Routing::sequence], (RowGroups{{2, 6, 7}}));
   const Routes pairs = PackedLayout(0, {4}, {}, 5).routes();
-  EXPECT_EQ(pairs[Routing::sequence], (RowGroups{{0, 9, 9}}));
+  EXPECT_EQ(pairs[Routing::sequence], (RowGroups{{0, 9, 9}, 0b101}));
   const Routes texts = PackedLayout(0, {}, {4}, 5).routes();
-  EXPECT_EQ(texts[Routing::sequence], (RowGroups{{0, 0, 4}}));
+  EXPECT_EQ(texts[Routing::sequence], (RowGroups{{0, 0, 4}, 0b011}));
+  // Rows that nobody reads are dropped; their experts were called all the same.
+  EXPECT_EQ(routes.of({20, 21})[Routing::modality], (RowGroups{{0, 2}}));
+  EXPECT_EQ(texts.of({})[Routing::modality], (RowGroups{{0, 0}, 0b01}));
 }
 
 TEST(PackedLayout, RefusesAnEmptyText) { EXPECT_THROW(PackedLayout(1, {0}, {}, 5), ShapeError); }
@@ -115,6 +118,30 @@ TEST_P(Packed, RecomputedLayersGiveTheSameBits) {
   }
   EXPECT_EQ(0, std::memcmp(gradients[0].data(), gradients[1].data(),
                            gradients[0].size() * sizeof(float)));
+}
+
+/// As in the reference, where a module that was not called has no gradient, and AdamW passes it by.
+TEST_P(Packed, ExpertsOfAModalityThatIsAbsentGetNoGradient) {
+  const ModelConfig c = tiny_model(GetParam());
+  PretrainModel model(c);
+  initialise(model, RandomKey{1});
+  PackedInput in;
+  in.layout = PackedLayout(2, {}, {}, c.image_rows());
+  in.images = normal({2, 3, 16, 16}, RandomKey{3});
+  backward(sum(square(model.beit3(in, {}))));
+  const SelfAttention& attention = model.beit3.encoder.layers[0].self_attn;
+  const MultiwayFeedForward& ffn = model.beit3.encoder.layers[0].ffn;
+  for (size_t i = 0; i < attention.experts.size(); ++i) {
+    EXPECT_EQ(attention.qkv_weight[i].grad().defined(), i == 0) << i;
+    EXPECT_EQ(attention.qkv_bias[i].grad().defined(), i == 0) << i;
+    EXPECT_EQ(attention.out_proj.weight[i].grad().defined(), i == 0) << i;
+  }
+  for (size_t i = 0; i < ffn.experts.size(); ++i) {
+    EXPECT_EQ(ffn.fc1_weight[i].grad().defined(), i == 0) << i;
+    EXPECT_EQ(ffn.fc2_bias[i].grad().defined(), i == 0) << i;
+    if (ffn.norm_weight.empty()) continue;
+    EXPECT_EQ(ffn.norm_weight[i].grad().defined(), i == 0) << i;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Beit3, Packed, testing::Values(Form::released, Form::paper),
