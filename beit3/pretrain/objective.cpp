@@ -40,6 +40,15 @@ std::vector<double> row_factors(const Share& first, const Share& second) {
   return factors;
 }
 
+/// Each position counts as its target weighs.
+void weigh(std::vector<double>& factors, const std::vector<int64_t>& labels,
+           std::span<const float> weight) {
+  if (weight.empty()) return;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    factors[i] *= static_cast<double>(weight[static_cast<size_t>(labels[i])]);
+  }
+}
+
 /// Logits of a head that a step keeps for its backward pass: up to 32 MB in f32. More are computed
 /// again there, block by block (a fourth product beside three).
 constexpr int64_t kKeptLogits = 1 << 23;
@@ -61,8 +70,8 @@ void PartResult::add(const PartResult& other) {
 
 ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
                                       const PartSizes& whole, std::span<const int64_t> codes,
-                                      std::span<const float> code_weight, const Pass& pass,
-                                      DType dtype, const PartWeights& weights) {
+                                      const TargetWeights& targets, const Pass& pass, DType dtype,
+                                      const PartWeights& weights) {
   ObjectiveResult result;
   PackedInput input = packed_input(batch, model.config());
   if (input.images.defined()) input.images = input.images.to(dtype);
@@ -91,18 +100,16 @@ ObjectiveResult masked_data_modelling(const PretrainModel& model, const Pretrain
     std::vector<double> factors =
         row_factors({batch.image_patches, whole.image_patches, weights.image},
                     {batch.pair_patches, whole.pair_patches, weights.pair_image});
-    if (!code_weight.empty()) {
-      for (size_t i = 0; i < labels.size(); ++i) {
-        factors[i] *= static_cast<double>(code_weight[static_cast<size_t>(labels[i])]);
-      }
-    }
+    weigh(factors, labels, targets.code);
     head(0, patches, model.mim_weight, model.mim_bias, labels, factors, result.best_codes,
          result.image, result.pair_image, batch.image_patches);
   }
   if (words > 0) {
-    head(patches, patches + words, model.mlm_weight, model.mlm_bias, batch.word_labels,
-         row_factors({batch.pair_words, whole.pair_words, weights.pair_text},
-                     {batch.text_words, whole.text_words, weights.text}),
+    std::vector<double> factors =
+        row_factors({batch.pair_words, whole.pair_words, weights.pair_text},
+                    {batch.text_words, whole.text_words, weights.text});
+    weigh(factors, batch.word_labels, targets.word);
+    head(patches, patches + words, model.mlm_weight, model.mlm_bias, batch.word_labels, factors,
          result.best_ids, result.pair_text, result.text, batch.pair_words);
   }
   check<ShapeError>(result.loss.defined(),
@@ -111,7 +118,8 @@ ObjectiveResult masked_data_modelling(const PretrainModel& model, const Pretrain
   return result;
 }
 
-std::vector<float> code_weights(std::span<const int64_t> counts, double power) {
+std::vector<float> frequency_weights(std::span<const int64_t> counts, double power) {
+  if (power == 0) return {};
   double total = 0, mean = 0;
   for (int64_t c : counts) total += static_cast<double>(std::max<int64_t>(c, 1));
   std::vector<float> weights;

@@ -31,21 +31,26 @@ struct PartWeights {
   double image = 1, text = 1, pair_text = 1, pair_image = 1;
 };
 
+/// Factor of each target, mean 1 over the masked positions; empty: 1 each.
+struct TargetWeights {
+  std::vector<float> code, word;
+};
+
 /// Masked data modelling on images, texts and pairs in one pass:
 ///
-///   L = mean_images w(c) CE(c) + mean_texts CE + mean_pair_words CE + mean_pair_patches w(c) CE(c)
+///   L = mean_images w CE + mean_texts w CE + mean_pair_words w CE + mean_pair_patches w CE
 ///
-/// each of the four with its factor of `weights`.
+/// each of the four with its factor of `weights`, each position with that of its target.
 ///
-/// codes        (image count * N) the image tokenizer's code of every patch
-/// code_weight  (codes) factor w of each code, mean 1 over patches; empty: 1
+/// codes  (image count * N) the image tokenizer's code of every patch
 /// Source: arXiv:2208.10442, section 2.2 (the parts' weights are open there: 1 each).
 ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
                                       const PartSizes& whole, std::span<const int64_t> codes,
-                                      std::span<const float> code_weight, const Pass& pass,
-                                      DType dtype, const PartWeights& weights = {});
+                                      const TargetWeights& targets, const Pass& pass, DType dtype,
+                                      const PartWeights& weights = {});
 
-/// w(c) = f(c)^-power / sum_c f(c)^(1 - power), from counts; codes never seen count as seen once.
-std::vector<float> code_weights(std::span<const int64_t> counts, double power);
+/// w(c) = f(c)^-power / sum_c f(c)^(1 - power), from counts; what was never seen counts as seen
+/// once. Empty if the power is 0: all weigh the same.
+std::vector<float> frequency_weights(std::span<const int64_t> counts, double power);
 
 }  // namespace tessera::beit3

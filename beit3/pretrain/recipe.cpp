@@ -177,6 +177,7 @@ void visit_fields(PretrainRecipe& r, RecipeVisitor& v) {
   v("loss.pair_text", r.pair_text_weight, "how much words of pairs count");
   v("loss.pair_image", r.pair_image_weight, "how much patches of pairs count");
   v("loss.code_power", r.code_power, "a code of frequency f weighs f^-power");
+  v("loss.word_power", r.word_power, "a word of frequency f weighs f^-power");
   v("optim.lr", r.lr, "peak learning rate");
   v("optim.min_lr_share", r.min_lr_share, "share of it at the end of the cosine");
   v("optim.warmup", r.warmup, "steps of linear warm-up");
@@ -221,6 +222,8 @@ void validate(const PretrainRecipe& r) {
     check<ValueError>(weight >= 0 && weight <= 1e6, "{} is {}; expected 0 … 1,000,000", name,
                       weight);
   }
+  share("loss.code_power", r.code_power);
+  share("loss.word_power", r.word_power);
   at_least("mask.min_block", r.min_block, 1);
   at_least("mask.max_block", r.max_block, 0);
   check<ValueError>(r.lr > 0, "optim.lr is {}; it must be positive", r.lr);

@@ -45,6 +45,7 @@ struct PretrainRecipe {
   /// How much each part of the loss counts (the paper leaves it open).
   double image_weight = 1, text_weight = 1, pair_text_weight = 1, pair_image_weight = 1;
   double code_power = 0.3;  ///< a code of frequency f weighs f^-power in the image loss
+  double word_power = 0;    ///< a word of frequency f weighs f^-power in the text loss
   double lr = 2e-3, min_lr_share = 0.02;
   int64_t warmup = 60;
   double beta1 = 0.9, beta2 = 0.98, eps = 1e-6, weight_decay = 0.05, clip = 3;  ///< paper's

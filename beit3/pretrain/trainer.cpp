@@ -21,6 +21,10 @@ namespace {
 constexpr std::string_view kFormat = "tessera-pretrain-1";
 /// Names that begin so belong to the run, not to the model.
 constexpr std::string_view kOptimizerPrefix = "optimizer.", kPretrainPrefix = "pretrain.";
+
+/// Their names in a checkpoint.
+constexpr std::pair<std::string_view, std::vector<float> TargetWeights::*> kTargetWeights[] = {
+    {"pretrain.code_weight", &TargetWeights::code}, {"pretrain.word_weight", &TargetWeights::word}};
 constexpr std::string_view kAveragePrefix = "optimizer.average.";  // kept if average_decay is set
 
 /// What a checkpoint says of itself besides its tensors.
@@ -142,7 +146,7 @@ PretrainTrainer::PretrainTrainer(const PretrainRecipe& recipe)
                         .max_grad_norm = recipe_.clip > 0 ? recipe_.clip : 1e30,
                         .average_decay = recipe_.average_decay,
                         .missing_grad = nn::MissingGrad::skip});
-  prepare_code_weights();
+  prepare_target_weights();
 }
 
 PretrainTrainer::~PretrainTrainer() = default;
@@ -188,18 +192,23 @@ std::vector<int64_t> PretrainTrainer::codes_of(const PretrainBatch& batch) {
       });
 }
 
-void PretrainTrainer::prepare_code_weights() {
-  if (recipe_.code_power == 0 || recipe_.images + recipe_.pairs == 0) return;
+void PretrainTrainer::prepare_target_weights() {
+  const bool codes = recipe_.code_power != 0 && recipe_.images + recipe_.pairs > 0;
+  const bool words = recipe_.word_power != 0 && recipe_.texts + recipe_.pairs > 0;
+  if (!codes && !words) return;
   // Frequencies are those of the first batches: a function of recipe and data, as all else.
-  std::vector<int64_t> counts(static_cast<size_t>(recipe_.model.codes), 0);
+  std::vector<int64_t> code_counts(static_cast<size_t>(recipe_.model.codes), 0);
+  std::vector<int64_t> word_counts(static_cast<size_t>(recipe_.model.text_rows), 0);
   for (int64_t step = 0; step < 32; ++step) {
     for (int64_t piece = 0; piece < recipe_.accumulate; ++piece) {
-      for (int64_t code : codes_of(make_batch(*data_, step, piece))) {
-        ++counts[static_cast<size_t>(code)];
-      }
+      const PretrainBatch batch = make_batch(*data_, step, piece);
+      for (int64_t id : batch.word_labels) ++word_counts[static_cast<size_t>(id)];
+      if (!codes) continue;
+      for (int64_t code : codes_of(batch)) ++code_counts[static_cast<size_t>(code)];
     }
   }
-  code_weight_ = code_weights(counts, recipe_.code_power);
+  if (codes) target_weights_.code = frequency_weights(code_counts, recipe_.code_power);
+  if (words) target_weights_.word = frequency_weights(word_counts, recipe_.word_power);
 }
 
 StepReport PretrainTrainer::run_step() {
@@ -236,7 +245,7 @@ StepReport PretrainTrainer::try_step() {
     pass.samples = batch.samples;
     const std::vector<int64_t> codes = codes_of(batch);
     const ObjectiveResult result =
-        masked_data_modelling(model_, batch, whole, codes, code_weight_, pass, dtype,
+        masked_data_modelling(model_, batch, whole, codes, target_weights_, pass, dtype,
                               {.image = recipe_.image_weight,
                                .text = recipe_.text_weight,
                                .pair_text = recipe_.pair_text_weight,
@@ -268,9 +277,10 @@ StepReport PretrainTrainer::try_step() {
 void PretrainTrainer::save(const std::filesystem::path& path) const {
   nn::StateDict tensors = model_.state();
   tensors.merge(nn::with_prefix(optimizer_->state(), kOptimizerPrefix));
-  if (!code_weight_.empty()) {
-    tensors["pretrain.code_weight"] =
-        from_data(code_weight_, {static_cast<int64_t>(code_weight_.size())});
+  for (const auto& [name, part] : kTargetWeights) {
+    const std::vector<float>& weight = target_weights_.*part;
+    if (weight.empty()) continue;
+    tensors[std::string(name)] = from_data(weight, {static_cast<int64_t>(weight.size())});
   }
   std::map<std::string, std::string> metadata =
       identity(recipe_, tokenizer_.hash(), hex_digits(image_tokenizer_hash_), data_->fingerprint());
@@ -298,23 +308,23 @@ void PretrainTrainer::load(const std::filesystem::path& path) {
                     path.string(), other);
   const int64_t step = CheckpointText(path, file.metadata).step();
   nn::StateDict parameters;
-  std::vector<float> code_weight = code_weight_;
+  TargetWeights target_weights;
   for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(kPretrainPrefix)) {
-      code_weight = tensor.to_vector<float>();
-    } else if (!name.starts_with(kOptimizerPrefix)) {
-      parameters[name] = tensor;
-    }
+    if (belongs_to_model(name)) parameters[name] = tensor;
+  }
+  for (const auto& [name, part] : kTargetWeights) {
+    const size_t size = (target_weights_.*part).size();
+    const auto found = file.tensors.find(std::string(name));
+    if (found != file.tensors.end()) target_weights.*part = found->second.to_vector<float>();
+    check<IoError>((target_weights.*part).size() == size, "{}: {} has {} elements; expected {}",
+                   path.string(), name, (target_weights.*part).size(), size);
   }
   // Everything is checked apart before anything of this run changes.
   PretrainModel saved(recipe_.model);
   nn::load_state(saved, parameters);
-  check<IoError>(code_weight.size() == code_weight_.size(),
-                 "{}: it holds weights of {} codes; expected {}", path.string(), code_weight.size(),
-                 code_weight_.size());
   optimizer_->load(nn::without_prefix(file.tensors, kOptimizerPrefix));
   nn::load_state(model_, saved.state());
-  code_weight_ = std::move(code_weight);
+  target_weights_ = std::move(target_weights);
   step_ = step;
   prefetch_.reset();
 }

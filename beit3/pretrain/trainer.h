@@ -66,7 +66,7 @@ class PretrainTrainer {
  private:
   StepReport try_step();
   std::vector<int64_t> codes_of(const PretrainBatch& batch);
-  void prepare_code_weights();
+  void prepare_target_weights();
   void start_prefetch();
 
   PretrainRecipe recipe_;
@@ -77,7 +77,7 @@ class PretrainTrainer {
   PretrainModel model_;
   std::unique_ptr<nn::AdamW> optimizer_;
   std::unique_ptr<PretrainModel> averaged_;
-  std::vector<float> code_weight_;
+  TargetWeights target_weights_;
   CodeMemory code_memory_;
   int64_t step_ = 0;
   /// From the first step on, so that a run that is about to load prepares no batches in vain.

@@ -4,13 +4,17 @@
 
 #include <gtest/gtest.h>
 
+#include "beit3/model/init.h"
+#include "beit3/pretrain/made_up_batch.h"
+#include "tests/beit3/model/tiny_model.h"
+
 namespace tessera::beit3 {
 namespace {
 
-TEST(CodeWeights, HaveMeanOneOverPatches) {
+TEST(FrequencyWeights, HaveMeanOneOverPositions) {
   const std::vector<int64_t> counts{100, 10, 1, 0};
-  for (double power : {0.0, 0.3, 1.0}) {
-    const std::vector<float> w = code_weights(counts, power);
+  for (double power : {0.1, 0.3, 1.0}) {
+    const std::vector<float> w = frequency_weights(counts, power);
     double mean = 0;
     const double total = 100 + 10 + 1 + 1;
     for (size_t i = 0; i < w.size(); ++i) {
@@ -19,8 +23,42 @@ TEST(CodeWeights, HaveMeanOneOverPatches) {
     }
     EXPECT_NEAR(mean, 1, 1e-6) << power;
   }
-  const std::vector<float> w = code_weights(counts, 0.3);
+  const std::vector<float> w = frequency_weights(counts, 0.3);
   EXPECT_NEAR(w[1] / w[0], std::pow(10.0, 0.3), 1e-4);
+  EXPECT_TRUE(frequency_weights(counts, 0).empty());
+}
+
+TEST(Objective, PositionsCountAsTheirTargetsWeigh) {
+  ModelConfig config = tiny_model(Form::released);
+  config.text_positions = 80;
+  PretrainModel model(config);
+  initialise(model, RandomKey{1});
+  const PretrainBatch batch = made_up_batch(config, {.images = 2, .texts = 2, .pairs = 2});
+  const std::vector<int64_t> codes = made_up_codes(config, batch);
+  const PartSizes whole{batch.image_patches, batch.pair_patches, batch.pair_words,
+                        batch.text_words};
+  const auto loss = [&](const TargetWeights& weights) {
+    return masked_data_modelling(model, batch, whole, codes, weights, {}, DType::f32)
+        .loss.item<double>();
+  };
+  // The loss is linear in the weights: even targets, odd ones, and all.
+  TargetWeights even{.code = std::vector<float>(12, 0), .word = std::vector<float>(20, 0)};
+  TargetWeights odd = even, twice = even;
+  for (TargetWeights* w : {&even, &odd, &twice}) {
+    for (std::vector<float>* part : {&w->code, &w->word}) {
+      for (size_t i = 0; i < part->size(); ++i) {
+        (*part)[i] = w == &twice ? 2.0f : (i % 2 == 0) == (w == &even) ? 1.0f : 0.0f;
+      }
+    }
+  }
+  const double whole_loss = loss({});
+  EXPECT_NEAR(loss(twice), 2 * whole_loss, 1e-5 * whole_loss);
+  EXPECT_NEAR(loss(even) + loss(odd), whole_loss, 1e-5 * whole_loss);
+  EXPECT_GT(loss(even), 0);
+  EXPECT_GT(loss(odd), 0);
+  const double words_alone = loss({.code = std::vector<float>(12, 0), .word = {}});
+  EXPECT_LT(words_alone, whole_loss);
+  EXPECT_GT(words_alone, 0);
 }
 
 TEST(PartResult, AddsUp) {

@@ -187,7 +187,7 @@ TEST_F(Trainer, StaysAsItIsIfACheckpointIsDamaged) {
     EXPECT_EQ(again.parameter_hash(), before);
     EXPECT_EQ(again.step(), 0);
   };
-  nn::SafetensorsFile bad_step = parts, no_moment = parts, few_weights = parts;
+  nn::SafetensorsFile bad_step = parts, no_moment = parts, few_weights = parts, no_weights = parts;
   bad_step.metadata["step"] = "two";
   refuse(bad_step);
   no_moment.tensors.erase("optimizer.m.mlm_head.weight");
@@ -195,6 +195,9 @@ TEST_F(Trainer, StaysAsItIsIfACheckpointIsDamaged) {
   refuse(no_moment);
   few_weights.tensors.at("pretrain.code_weight") = zeros({3});
   refuse(few_weights);
+  no_weights.tensors.erase("pretrain.word_weight");
+  ASSERT_EQ(no_weights.tensors.size() + 1, parts.tensors.size());
+  refuse(no_weights);
   nn::save_safetensors(file.string(), parts.tensors, parts.metadata);
   again.load(file);
   EXPECT_EQ(hash_after(again, 4), expected);

@@ -53,6 +53,7 @@ class Trainer : public ::testing::Test {
     r.images = r.texts = r.pairs = 4;
     r.steps = 20;
     r.warmup = 4;
+    r.word_power = 0.5;
     return r;
   }
   static std::string hash_after(PretrainTrainer& trainer, int64_t steps) {
