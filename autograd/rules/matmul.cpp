@@ -73,7 +73,6 @@ Tensors linear_exact(const GroupedLinear& op, Saved& s, Tensor g) {
     const int64_t begin = op.groups.begin(i), end = op.groups.end(i);
     const Tensor rows = slice(g, 0, begin, end);
     if (s.needs(0)) dx.push_back(matmul(rows, saved[1 + i]));
-    if (!op.groups.takes_part(i)) continue;
     if (s.needs(1 + i)) {
       results[1 + i] = matmul(rows, slice(saved[0], 0, begin, end), {.transpose_a = true});
     }

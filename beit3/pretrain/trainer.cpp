@@ -21,11 +21,11 @@ namespace {
 constexpr std::string_view kFormat = "tessera-pretrain-1";
 /// Names that begin so belong to the run, not to the model.
 constexpr std::string_view kOptimizerPrefix = "optimizer.", kPretrainPrefix = "pretrain.";
+constexpr std::string_view kAveragePrefix = "optimizer.average.";  // kept if average_decay is set
 
-/// Their names in a checkpoint.
+/// The names of target weights in a checkpoint.
 constexpr std::pair<std::string_view, std::vector<float> TargetWeights::*> kTargetWeights[] = {
     {"pretrain.code_weight", &TargetWeights::code}, {"pretrain.word_weight", &TargetWeights::word}};
-constexpr std::string_view kAveragePrefix = "optimizer.average.";  // kept if average_decay is set
 
 /// What a checkpoint says of itself besides its tensors.
 class CheckpointText {

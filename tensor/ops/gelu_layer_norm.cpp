@@ -24,8 +24,8 @@ Tensor gelu_layer_norm(const Tensor& x, const RowGroups& groups, std::span<const
     if (detail::backend_of(x).try_gelu_layer_norm(rows.view(), parameters.views(), eps,
                                                   y.mutable_view(), mean.mutable_view(),
                                                   rstd.mutable_view())) {
-      record(GeluLayerNorm(groups, eps), detail::norm_inputs({rows}, gammas, betas), std::array{y},
-             std::array{mean, rstd});
+      record(GeluLayerNorm(groups, eps), detail::norm_inputs({rows}, groups, gammas, betas),
+             std::array{y}, std::array{mean, rstd});
       return y;
     }
   }

@@ -24,8 +24,8 @@ Tensor norm_rows(const Tensor& x, const RowGroups& groups, std::span<const Tenso
     const detail::NormParameters parameters(groups, gammas, betas);
     if (detail::backend_of(x).try_layer_norm(rows.view(), parameters.views(), eps, y.mutable_view(),
                                              mean.mutable_view(), rstd.mutable_view())) {
-      record(LayerNorm(groups, eps), detail::norm_inputs({rows}, gammas, betas), std::array{y},
-             std::array{mean, rstd});
+      record(LayerNorm(groups, eps), detail::norm_inputs({rows}, groups, gammas, betas),
+             std::array{y}, std::array{mean, rstd});
       return y;
     }
   }
@@ -86,8 +86,8 @@ SumAndNorm add_layer_norm(const Tensor& x, const Tensor& delta, const Tensor& ro
             x_rows.view(), delta_rows.view(), detail::optional_view(scale), parameters.views(), eps,
             sum.mutable_view(), norm.mutable_view(), mean.mutable_view(), rstd.mutable_view())) {
       record(AddLayerNorm(groups, eps),
-             detail::norm_inputs({x_rows, delta_rows, scale}, gammas, betas), std::array{sum, norm},
-             std::array{mean, rstd});
+             detail::norm_inputs({x_rows, delta_rows, scale}, groups, gammas, betas),
+             std::array{sum, norm}, std::array{mean, rstd});
       return {sum, norm};
     }
   }

@@ -177,14 +177,16 @@ Tensor linear_rows(const Tensor& x_in, const RowGroups& groups, std::span<const 
   Tensors inputs;
   inputs.reserve(2 * n + 1);
   inputs.push_back(x_in);
-  inputs.insert(inputs.end(), weights.begin(), weights.end());
+  for (size_t i = 0; i < n; ++i) {
+    inputs.push_back(detail::recorded_parameter(groups, i, weights[i]));
+  }
   std::vector<Product> products;
   products.reserve(n);
   Tensors dense_biases;
   dense_biases.reserve(n);
   for (size_t i = 0; i < n; ++i) {
     const Tensor& bias = at_or_undefined(biases, i);
-    inputs.push_back(bias);
+    inputs.push_back(detail::recorded_parameter(groups, i, bias));
     dense_biases.push_back(bias.defined() ? bias.detach().contiguous() : bias);
     products.push_back({mx.row_range(groups.begin(i), groups.end(i)).view(),
                         as_matrix(kept[i]).transposed().view(),
@@ -296,7 +298,7 @@ kernels::LinearGrad kernels::grouped_linear_backward(const Tensor& g_in, const T
                           {},
                           false});
     }
-    if (i < dw.size() && dw[i].wanted && groups.takes_part(i)) {
+    if (i < dw.size() && dw[i].wanted) {
       const Tensor& into = dw[i].into;
       if (!into.defined()) grad.dw[i] = empty({g.size(1), x.size(1)}, g.options());
       const Tensor& target = into.defined() ? into : grad.dw[i];
@@ -311,7 +313,7 @@ kernels::LinearGrad kernels::grouped_linear_backward(const Tensor& g_in, const T
   run(backend, products);
 
   for (size_t i = 0; i < db.size() && i < n; ++i) {
-    if (!db[i].wanted || !groups.takes_part(i)) continue;
+    if (!db[i].wanted) continue;
     const Tensor& into = db[i].into;
     if (!into.defined()) grad.db[i] = empty({g.size(1)}, g.options());
     View target = (into.defined() ? into : grad.db[i]).mutable_view();

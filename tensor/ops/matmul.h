@@ -52,7 +52,7 @@ namespace kernels {
 /// undefined if no weight wants its gradient, and the weights if `want_dx` is false.
 struct LinearGrad {
   Tensor dx;
-  Tensors dw, db;  // one a group; undefined where a sink took it, or the group is absent
+  Tensors dw, db;  // one a group; undefined where a sink took it or nobody wants it
 };
 /// Where a parameter's gradient goes: `into` undefined means a fresh tensor, `accumulate` adds.
 struct Sink {

@@ -53,7 +53,7 @@ NormSinks::NormSinks(const RowGroups& groups, std::span<const Tensor> gammas,
   views_.resize(n);
   auto place = [&](std::span<const kernels::Sink> sinks, size_t i, Tensor& fresh, View& view,
                    bool& accumulate) {
-    if (i >= sinks.size() || !sinks[i].wanted || !groups.takes_part(i)) return;
+    if (i >= sinks.size() || !sinks[i].wanted) return;
     const kernels::Sink& sink = sinks[i];
     accumulate = sink.into.defined() && sink.accumulate;
     if (sink.into.defined()) {
@@ -74,13 +74,16 @@ void NormSinks::finish(const char* op) const {
   for (const Tensor& t : written_) t.mark_changed(op);
 }
 
-Tensors norm_inputs(std::initializer_list<Tensor> first, std::span<const Tensor> gammas,
-                    std::span<const Tensor> betas) {
+Tensors norm_inputs(std::initializer_list<Tensor> first, const RowGroups& groups,
+                    std::span<const Tensor> gammas, std::span<const Tensor> betas) {
   Tensors inputs;
   inputs.reserve(first.size() + gammas.size() + betas.size());
   inputs.insert(inputs.end(), first.begin(), first.end());
-  inputs.insert(inputs.end(), gammas.begin(), gammas.end());
-  inputs.insert(inputs.end(), betas.begin(), betas.end());
+  for (std::span<const Tensor> parameters : {gammas, betas}) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      inputs.push_back(recorded_parameter(groups, i, parameters[i]));
+    }
+  }
   return inputs;
 }
 

@@ -42,8 +42,8 @@ class NormSinks {
   Tensors written_;
 };
 
-/// x, then `more`, then gammas, then betas: the order of the records.
-Tensors norm_inputs(std::initializer_list<Tensor> first, std::span<const Tensor> gammas,
-                    std::span<const Tensor> betas);
+/// `first`, then gammas, then betas: the order of the records.
+Tensors norm_inputs(std::initializer_list<Tensor> first, const RowGroups& groups,
+                    std::span<const Tensor> gammas, std::span<const Tensor> betas);
 
 }  // namespace tessera::detail

@@ -45,6 +45,11 @@ Tensor alias(const Tensor& x, const Shape& shape, const Strides& strides, int64_
 /// x itself if its last axis is contiguous and the others have one row stride; else a recorded
 /// contiguous copy.
 Tensor as_row_view(const Tensor& x);
+/// A parameter of range i as it is recorded: that of an absent range without its history, so that
+/// no rule finds it wanted.
+inline Tensor recorded_parameter(const RowGroups& groups, size_t i, const Tensor& p) {
+  return p.defined() && groups.is_absent(i) ? p.detach() : p;
+}
 /// The view of an optional tensor; absent if it is undefined.
 inline ConstView optional_view(const Tensor& x) { return x.defined() ? x.view() : ConstView{}; }
 

@@ -17,7 +17,7 @@ struct RowGroups {
   size_t size() const { return ends.size(); }
   int64_t begin(size_t i) const { return i == 0 ? 0 : ends[i - 1]; }
   int64_t end(size_t i) const { return ends[i]; }
-  bool takes_part(size_t i) const { return i >= 64 || (absent >> i & 1) == 0; }
+  bool is_absent(size_t i) const { return i < 64 && (absent >> i & 1) != 0; }
   int64_t rows() const { return ends.empty() ? 0 : ends.back(); }
   friend bool operator==(const RowGroups&, const RowGroups&) = default;
 };

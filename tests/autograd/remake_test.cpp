@@ -1,6 +1,4 @@
 #include "autograd/autograd.h"
-#include "autograd/graph_dump.h"
-#include "autograd/node_internal.h"
 #include "tensor/ops/gelu_layer_norm.h"
 #include "tensor/ops/layer_norm.h"
 #include "tests/testing/errors.h"
