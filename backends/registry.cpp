@@ -18,7 +18,7 @@ std::string active_instruction_set() { return std::string(to_string(active_isa()
 
 void set_products(std::string_view name) { set_gemm(name); }
 
-bool cpu_products_are_row_exact() { return active_gemm() == Gemm::packed; }
+bool cpu_products_are_row_exact() { return active_gemm() != Gemm::openblas; }
 
 std::string products_description() { return gemm_description(); }
 

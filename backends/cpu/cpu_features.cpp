@@ -130,7 +130,7 @@ std::string cpu_description() {
   std::string text = f.brand.empty() ? "unknown processor" : f.brand;
   text += ": " + available();
   if (f.avx512_bf16) text += ", avx512_bf16 (not used)";
-  if (f.amx) text += ", amx (not used)";
+  if (f.amx) text += ", amx";
   text += "; kernels use " + std::string(to_string(active_isa()));
   return text;
 }

@@ -18,7 +18,7 @@ struct CpuFeatures {
   bool avx2 = false;         ///< AVX2 and FMA
   bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL
   bool avx512_bf16 = false;  ///< reported only
-  bool amx = false;          ///< AMX tiles with bf16; reported only
+  bool amx = false;          ///< AMX tiles with bf16: for products by way of bf16
   std::string brand;         ///< the processor's name for itself; may be empty
 };
 const CpuFeatures& cpu_features();

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "backends/cpu/amx.h"
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/cpu_features.h"
 #include "backends/cpu/openblas_core.h"
@@ -13,6 +14,16 @@ namespace tessera {
 namespace {
 
 std::atomic<Gemm> chosen{Gemm::automatic};
+
+struct Name {
+  std::string_view name;
+  Gemm gemm;
+  int parts = 0;  // of numbers that are split
+};
+constexpr Name kNames[] = {{"auto", Gemm::automatic},   {"openblas", Gemm::openblas},
+                           {"packed", Gemm::packed},    {"bf16x6", Gemm::bf16x6, 3},
+                           {"bf16x3", Gemm::bf16x3, 2}, {"bf16", Gemm::bf16, 1}};
+const Name& active_name() { return kNames[static_cast<size_t>(active_gemm())]; }
 
 /// One of the two strides is 1 and the other steps over that axis; those of an axis of size 1 mean
 /// nothing.
@@ -30,15 +41,10 @@ void check_matrix(const ConstView& m) {
 }  // namespace
 
 void set_gemm(std::string_view name) {
-  Gemm gemm = Gemm::automatic;
-  if (name == "openblas") {
-    gemm = Gemm::openblas;
-  } else if (name == "packed") {
-    gemm = Gemm::packed;
-  } else {
-    check<ValueError>(name == "auto", "set_gemm: \"{}\"; expected auto, openblas or packed", name);
+  for (const Name& known : kNames) {
+    if (name == known.name) return chosen.store(known.gemm, std::memory_order_relaxed);
   }
-  chosen.store(gemm, std::memory_order_relaxed);
+  fail<ValueError>("dense products by \"{}\"; expected {}", name, kGemmNames);
 }
 
 Gemm active_gemm() {
@@ -50,8 +56,17 @@ Gemm active_gemm() {
 }
 
 std::string gemm_description() {
-  if (active_gemm() == Gemm::openblas) return "OpenBLAS, " + openblas_description();
-  return "packed, " + std::string(to_string(active_isa())) + " kernels";
+  const Name& active = active_name();
+  if (active.gemm == Gemm::openblas) return "OpenBLAS, " + openblas_description();
+  if (active.parts == 0) return "packed, " + std::string(to_string(active_isa())) + " kernels";
+  if (amx_works()) return format("{}, AMX tiles", active.name);
+  return format("{}, {} vectors in place of AMX ({}): slow, for comparison only", active.name,
+                to_string(active_isa()), amx_trouble());
+}
+
+std::string amx_description() {
+  if (amx_works()) return "works, for --gemm bf16x6, bf16x3 and bf16";
+  return "not used: " + std::string(amx_trouble());
 }
 
 void CpuBackend::products(std::span<const Product> products) {
@@ -59,7 +74,9 @@ void CpuBackend::products(std::span<const Product> products) {
     check_matrix(p.a);
     check_matrix(p.b);
   }
-  active_gemm() == Gemm::openblas ? openblas_products(products) : packed_products(products);
+  const Name& active = active_name();
+  if (active.gemm == Gemm::openblas) return openblas_products(products);
+  active.parts == 0 ? packed_products(products) : split_products(products, active.parts);
 }
 
 }  // namespace tessera

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "backends/cpu/amx.h"
 #include "backends/cpu/cpu_features.h"
-#include "backends/cpu/isa/gemm.h"
+#include "backends/cpu/isa/split_gemm.h"
 #include "backends/cpu/scratch.h"
 #include "tensor/base/parallel.h"
 
@@ -40,13 +41,22 @@ const GemmKernels& gemm_kernels() {
   }
   return portable::gemm_kernels;
 }
-template <class T>
-const GemmHalf<T>& gemm_half() {
-  if constexpr (sizeof(T) == 8) {
-    return gemm_kernels().f64;
-  } else {
-    return gemm_kernels().f32;
+const GemmHalf<float>& split_kernels(int parts) {
+  const auto of = [&](const SplitKernels& k) -> const GemmHalf<float>& {
+    const size_t i = static_cast<size_t>(parts - 1);
+    return amx_works() ? k.amx[i] : k.twin[i];
+  };
+  if constexpr (kX86Kernels) {
+    switch (active_isa()) {
+      case Isa::avx512:
+        return of(avx512::split_kernels);
+      case Isa::avx2:
+        return of(avx2::split_kernels);
+      case Isa::portable:
+        break;
+    }
   }
+  return of(portable::split_kernels);
 }
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -70,14 +80,14 @@ struct Work {
   GemmSource<T> a, b;
   int64_t rows, cols, depth;  // of the whole product
   int64_t padded_cols;
-  int64_t begin = 0, end = 0;  // terms of this round
-  T* packed = nullptr;         // panels of B, one part of kGemmDepth after the other
+  int64_t begin = 0, end = 0;   // terms of this round
+  std::byte* packed = nullptr;  // panels of B, one part of kGemmDepth after the other
   const T* bias = nullptr;
   std::vector<T> strided_bias = {};  // a copy, if it does not lie side by side
 };
 
 /// Is packing all of b dearer than packing a and transposing c? b^T is read where it lies.
-bool is_turned(const Product& p) {
+bool may_turn(const Product& p) {
   const int64_t rows = p.c.shape[0], cols = p.c.shape[1], depth = p.a.shape[1];
   const bool lies_ready = depth == 1 || p.b.strides[0] == 1;
   return lies_ready && !p.accumulate && rows <= kTurnedRows && rows * (depth + cols) < cols * depth;
@@ -93,7 +103,7 @@ struct Block {
 template <class T>
 class Run {
  public:
-  explicit Run(std::span<const Product> products) : kernels_(gemm_half<T>()) {
+  Run(const GemmHalf<T>& kernels, std::span<const Product> products) : kernels_(kernels) {
     work_.reserve(products.size());
     int64_t padded = 0;
     for (const Product& p : products) {
@@ -129,6 +139,8 @@ class Run {
   }
 
  private:
+  bool is_turned(const Product& p) const { return kernels_.reads_in_place && may_turn(p); }
+
   static void lay_bias(Work<T>& w) {
     const ConstView& bias = w.product->bias;
     if (!bias) return;
@@ -190,16 +202,16 @@ class Run {
     for (Work<T>& w : work_) {
       w.begin = std::min(begin, w.depth);
       w.end = std::min(begin + depth, w.depth);
-      elements += (w.end - w.begin) * w.padded_cols;
+      elements += padded_depth(w.end - w.begin) * w.padded_cols;
       terms += (w.end - w.begin) * w.rows * w.cols;
     }
-    const Scratch packed = Scratch::of<T>(elements);
-    T* at = packed.as<T>();
+    const Scratch packed(static_cast<size_t>(elements * kernels_.packed_bytes));
+    std::byte* at = packed.as<std::byte>();
     tasks_.clear();
     for (size_t i = 0; i < work_.size(); ++i) {
       Work<T>& w = work_[i];
       w.packed = at;
-      at += (w.end - w.begin) * w.padded_cols;
+      at += padded_depth(w.end - w.begin) * w.padded_cols * kernels_.packed_bytes;
       constexpr int64_t kCols = 128;  // 128 x 256 elements take some 20 us
       for (int64_t k = w.begin; k < w.end; k += kGemmDepth) {
         for (int64_t col = 0; col < w.cols; col += kCols) {
@@ -226,8 +238,10 @@ class Run {
   }
 
   static int64_t depth_at(const Work<T>& w, int64_t k) { return std::min(kGemmDepth, w.end - k); }
-  T* panels(const Work<T>& w, int64_t k, int64_t col) const {
-    return w.packed + (k - w.begin) * w.padded_cols + col * depth_at(w, k);
+  int64_t padded_depth(int64_t depth) const { return round_up(depth, kernels_.depth_step); }
+  std::byte* panels(const Work<T>& w, int64_t k, int64_t col) const {
+    const int64_t before = (k - w.begin) * w.padded_cols + col * padded_depth(depth_at(w, k));
+    return w.packed + before * kernels_.packed_bytes;
   }
 
   void pack_b(const PackTask& t) const {
@@ -266,9 +280,9 @@ class Run {
   /// All parts of this round, added up in the block at `c`.
   void add_parts(const Work<T>& w, const Block& block, T* c, int64_t c_row, const T* bias,
                  bool accumulate) const {
-    const bool direct = w.a.k_step == 1;
-    const Scratch a_panels =
-        Scratch::of<T>(direct ? 0 : round_up(block.rows, kernels_.tile_rows) * kGemmDepth);
+    const bool in_place = kernels_.reads_in_place && w.a.k_step == 1;
+    const int64_t elements = in_place ? 0 : round_up(block.rows, kernels_.tile_rows) * kGemmDepth;
+    const Scratch a_panels(static_cast<size_t>(elements * kernels_.packed_bytes));
     int64_t k = w.begin;
     do {
       GemmSource<T> a = w.a;
@@ -283,10 +297,9 @@ class Run {
                         .c_row = c_row,
                         .bias = k == 0 ? bias : nullptr,
                         .accumulate = accumulate || k > 0};
-      if (!direct) {
-        kernels_.pack_a(a, block.rows, part.depth, a_panels.as<T>());
-        part.a = a_panels.as<T>();
-        part.a_row = 0;
+      if (!in_place) {
+        kernels_.pack_a(a, block.rows, part.depth, a_panels.data());
+        part.packed_a = a_panels.data();
       }
       kernels_.multiply(part);
       k += kGemmDepth;
@@ -305,10 +318,16 @@ class Run {
 void packed_products(std::span<const Product> products) {
   if (products.empty()) return;
   if (products[0].c.dtype == DType::f64) {
-    Run<double> run(products);
+    Run<double>(gemm_kernels().f64, products);
   } else {
-    Run<float> run(products);
+    Run<float>(gemm_kernels().f32, products);
   }
+}
+
+void split_products(std::span<const Product> products, int parts) {
+  if (products.empty()) return;
+  if (products[0].c.dtype == DType::f64) return packed_products(products);
+  Run<float>(split_kernels(parts), products);
 }
 
 }  // namespace tessera

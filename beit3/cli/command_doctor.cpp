@@ -88,6 +88,7 @@ int doctor(const MachineOptions& machine) {
                          static_cast<int64_t>(std::thread::hardware_concurrency())));
   line("memory", memory_text());
   line("products", products_description());
+  line("AMX", amx_description());
   line("OpenBLAS", said_by("openblas_get_config"));
   line("", library_of("openblas_get_config"));
   line("JPEG", jpeg_text());

@@ -10,11 +10,7 @@ void MachineOptions::apply() const {
   check<UsageError>(threads >= 0 && threads <= 256, "--threads is {}; expected 0 … 256", threads);
   if (threads > 0) set_thread_count(static_cast<int>(threads));
   if (!isa.empty()) set_instruction_set(isa);
-  if (!gemm.empty()) {
-    check<UsageError>(gemm == "auto" || gemm == "openblas" || gemm == "packed",
-                      "--gemm is \"{}\"; expected auto, openblas or packed", gemm);
-    set_products(gemm);
-  }
+  if (!gemm.empty()) set_products(gemm);
 }
 
 }  // namespace tessera::beit3::cli

@@ -21,10 +21,11 @@ struct MachineOptions {
                        "vector instructions: portable, avx2 or avx512 (results are "
                        "the same bits)",
                        "SET"});
-    options.push_back({"--gemm", &gemm,
-                       "dense products: auto, openblas or packed (ours; the two differ in the last "
-                       "bits)",
-                       "WHO"});
+    options.push_back(
+        {"--gemm", &gemm,
+         "dense products of f32: auto, openblas, packed (ours), or by way of bf16, for "
+         "machines with AMX: bf16x6 (as exact as f32), bf16x3 (16 bits), bf16 (8 bits)",
+         "WHO"});
   }
   /// Throws ValueError.
   void apply() const;

@@ -241,7 +241,7 @@ TEST(Bench, TimesEveryKindOfWork) {
   expect_error(run_beit3("bench gem"), 2, "did you mean \"gemm\"?");
   expect_error(run_beit3("bench --batch 1,2"), 2, "16,16,16");
   expect_error(run_beit3("bench --batch 0,0,0"), 2, "not all 0");
-  expect_error(run_beit3("bench --gemm fast"), 2, "auto, openblas or packed");
+  expect_error(run_beit3("bench --gemm fast"), 2, "auto, openblas, packed, bf16x6, bf16x3 or bf16");
 }
 
 TEST(Parity, EndsWithOneUnlessSomethingWasComparedAndAllIsEqual) {

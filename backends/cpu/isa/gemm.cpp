@@ -101,9 +101,10 @@ inline void pack_transposed(const T* from, int64_t line_step, int64_t depth, T* 
   }
 }
 
-/// Lines in panels of `Panel`; the last one is filled up with zeros.
+/// Lines in panels of `Panel`: element (line, k) of a panel at to[k * Panel + line].
 template <int Panel, class T>
-[[gnu::flatten]] void pack(const GemmSource<T>& source, int64_t lines, int64_t depth, T* to) {
+[[gnu::flatten]] void pack(const GemmSource<T>& source, int64_t lines, int64_t depth, void* panel) {
+  T* to = static_cast<T*>(panel);
   const int64_t panels = lines / Panel, rest = lines % Panel;
   if (source.line_step == 1) {
     pack_copied<Panel>(source.from, source.k_step, panels, depth, to);
@@ -165,11 +166,11 @@ inline void rest(const GemmBlock<T>& block, int64_t rows, const T* a, const T* b
 template <bool Packed, class V, class T>
 inline void multiply_panels(const GemmBlock<T>& block) {
   constexpr int kRows = TileOf<T>::kRows;
-  const T* b = block.b;
+  const T* b = static_cast<const T*>(block.b);
   for (int64_t j = 0; j < block.cols; j += V::kLanes, b += V::kLanes * block.depth) {
     const int64_t n = std::min<int64_t>(V::kLanes, block.cols - j);
     const T* bias = block.bias ? block.bias + j : nullptr;
-    const T* a = block.a;
+    const T* a = Packed ? static_cast<const T*>(block.packed_a) : block.a;
     T* c = block.c + j;
     int64_t i = 0;
     for (; i + kRows <= block.rows; i += kRows, c += kRows * block.c_row) {
@@ -185,7 +186,7 @@ inline void multiply_panels(const GemmBlock<T>& block) {
 template <class T>
 [[gnu::flatten]] void multiply(const GemmBlock<T>& block) {
   using V = typename TileOf<T>::Row;
-  block.a_row == 0 ? multiply_panels<true, V>(block) : multiply_panels<false, V>(block);
+  block.packed_a != nullptr ? multiply_panels<true, V>(block) : multiply_panels<false, V>(block);
 }
 
 template <class T>
@@ -208,7 +209,8 @@ template <class T>
 template <class T>
 constexpr GemmHalf<T> half() {
   constexpr int kRows = TileOf<T>::kRows, kCols = TileOf<T>::Row::kLanes;
-  return {kRows, kCols, pack<kRows, T>, pack<kCols, T>, multiply<T>, transpose<T>};
+  return {kRows,          kCols,          sizeof(T),   1,           true,
+          pack<kRows, T>, pack<kCols, T>, multiply<T>, transpose<T>};
 }
 
 }  // namespace

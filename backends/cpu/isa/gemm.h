@@ -9,10 +9,11 @@ namespace tessera {
 template <class T>
 struct GemmBlock {
   int64_t rows = 0, cols = 0, depth = 0;
-  const T* a = nullptr;  ///< element (i, k) at a[i * a_row + k]; or panels of `pack_a`
-  int64_t a_row = 0;     ///< 0: a is packed
-  const T* b = nullptr;  ///< panels of `pack_b`, one after the other
-  T* c = nullptr;        ///< element (i, j) at c[i * c_row + j]
+  const void* packed_a = nullptr;  ///< panels of `pack_a`; null: they lie ready
+  const T* a = nullptr;            ///< then element (i, k) at a[i * a_row + k]
+  int64_t a_row = 0;
+  const void* b = nullptr;  ///< panels of `pack_b`, one after the other
+  T* c = nullptr;           ///< element (i, j) at c[i * c_row + j]
   int64_t c_row = 0;
   const T* bias = nullptr;  ///< (cols); null: none
   bool accumulate = false;  ///< add to c instead of replacing it
@@ -28,20 +29,24 @@ struct GemmSource {
 
 template <class T>
 struct GemmHalf {
-  int64_t tile_rows;  ///< rows of A in a packed panel
-  int64_t tile_cols;  ///< columns of B in a packed panel
-  /// Packs `lines` lines of depth `depth` in panels of tile_rows (tile_cols) lines: element
-  /// (line, k) of a panel at to[k * tile_rows + line]. Lines that fill the last panel up are zero.
-  void (*pack_a)(const GemmSource<T>& a, int64_t lines, int64_t depth, T* to);
-  void (*pack_b)(const GemmSource<T>& b, int64_t lines, int64_t depth, T* to);
-  /// An element is one chain of fused multiply-adds over k, ascending from zero, to which the bias
-  /// and what c held are added: its bits depend on neither its neighbours nor the tile.
+  int64_t tile_rows;     ///< rows of A in a packed panel
+  int64_t tile_cols;     ///< columns of B in a packed panel
+  int64_t packed_bytes;  ///< of an element in a panel
+  int64_t depth_step;    ///< a panel is filled up with zeros to a multiple of this
+  bool reads_in_place;   ///< A need not be packed if its rows lie in one piece
+  /// Packs `lines` lines of depth `depth` in panels of tile_rows (tile_cols) lines. Lines that fill
+  /// the last panel up are zero.
+  void (*pack_a)(const GemmSource<T>& a, int64_t lines, int64_t depth, void* to);
+  void (*pack_b)(const GemmSource<T>& b, int64_t lines, int64_t depth, void* to);
+  /// An element is a sum over k, in one fixed order from zero, to which the bias and what c held
+  /// are added: its bits depend on neither its neighbours nor the tile.
   void (*multiply)(const GemmBlock<T>& block);
   /// to[c * to_row + r] = from[r * from_row + c] for r < rows, c < cols.
   void (*transpose)(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
                     int64_t to_row);
 };
 
+/// Each sum is one chain of fused multiply-adds, ascending.
 struct GemmKernels {
   GemmHalf<float> f32;
   GemmHalf<double> f64;

@@ -56,13 +56,13 @@ void check_product(Operands& o, bool with_bias, bool accumulate) {
   ASSERT_TRUE(o.c.untouched_outside());
 }
 
-/// Each test of values runs with our own kernels and with OpenBLAS.
+/// Each test of values runs with our own kernels, in f32 and by way of bf16, and with OpenBLAS.
 class Products : public ::testing::TestWithParam<const char*> {
  protected:
   Products() { set_gemm(GetParam()); }
   ~Products() override { set_gemm("auto"); }
 };
-INSTANTIATE_TEST_SUITE_P(By, Products, ::testing::Values("packed", "openblas"),
+INSTANTIATE_TEST_SUITE_P(By, Products, ::testing::Values("packed", "openblas", "bf16x6"),
                          [](const auto& by) { return std::string(by.param); });
 
 TEST_P(Products, AgainstSumsInF64) {
