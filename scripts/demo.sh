@@ -100,7 +100,7 @@ if [ "$long" = yes ]; then
   # Words of captions are what takes long: more pairs in a step of the same cost, and what else made
   # them come sooner (docs/design/004-what-learns-at-small-size.md).
   recipe="--train.images 4 --train.texts 4 --train.pairs 28 --optim.warmup 500
-    --optim.weight_decay 0.2 --loss.pair_text 2 --loss.word_power 0.7"
+    --optim.weight_decay 0.2 --loss.pair_text 2 --loss.word_power 1"
   part "measure the speed"
   rm -rf "$out/probe"
   pretrain --out "$out/probe" --max-steps 60 --log.every 20

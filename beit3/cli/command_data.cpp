@@ -69,6 +69,8 @@ Command synth_command() {
                   {"--noise", &scene.noise, "standard deviation of the noise, 0 … 255 (2)"},
                   {"--gradient", &scene.gradient, "largest change across the background (14)"},
                   {"--rotation", &scene.rotation, "largest turn of a shape in degrees (0)"},
+                  {"--figure-ground", &scene.figure_ground,
+                   "how often a pair's first shape is small, and its second large, 0 … 1 (0.9)"},
                   {"--no-instances", &o->no_instances, "leave out the files of boxes and masks"},
                   {"--again", &o->again, "draw even if the world is there"},
                   {"--threads", &o->threads, "threads that draw; 0: one a core"}},

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFormatName = "drawn world";
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
 constexpr const char* kMembers[] = {
     "images",     "train.jsonl",          "heldout.jsonl", "texts.txt",
     "words.json", "instances_train.json", "README.txt",    "instances_heldout.json",
@@ -58,6 +58,7 @@ std::string description(const WorldOptions& options) {
                         {"noise", s.noise},
                         {"rotation", s.rotation},
                         {"shares", {s.shares[0], s.shares[1], s.shares[2], s.shares[3]}},
+                        {"figure_ground", s.figure_ground},
                         {"questions", s.questions}}},
                       {"classes", classes}};
   return world.dump(1) + "\n";
@@ -294,6 +295,11 @@ SceneOptions read_scene_options(const std::string& path) {
   const std::string file = (fs::path(path) / "world.json").string();
   try {
     const Json world = Json::parse(read_text_file(file, 1 << 20));
+    const int64_t version = world.at("version").get<int64_t>();
+    check<IoError>(version == kFormatVersion,
+                   "\"{}\" describes a drawn world of version {}; this program draws version {}. "
+                   "Draw it anew: beit3 data synth DIR --again",
+                   file, version, kFormatVersion);
     const Json& scene = world.at("scene");
     SceneOptions s;
     s.seed = world.at("seed").get<uint64_t>();
@@ -308,6 +314,7 @@ SceneOptions read_scene_options(const std::string& path) {
     s.rotation = scene.at("rotation").get<double>();
     for (size_t i = 0; i < s.shares.size(); ++i)
       s.shares[i] = scene.at("shares").at(i).get<double>();
+    s.figure_ground = scene.at("figure_ground").get<double>();
     s.questions = scene.at("questions").get<int64_t>();
     return s;
   } catch (const Json::exception& error) {

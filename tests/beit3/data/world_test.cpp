@@ -66,6 +66,25 @@ TEST(World, IsWrittenAndReadBack) {
   }
 }
 
+TEST(World, OfAnotherVersionIsRefused) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "world", file = path + "/world.json";
+  WorldOptions options = kSmall;
+  options.train = options.held_out = options.texts = 1;
+  write_world(path, options);
+  nlohmann::json world = nlohmann::json::parse(read_text_file(file));
+  world["version"] = 1;
+  write_file_atomically(file, world.dump());
+  try {
+    read_scene_options(path);
+    FAIL() << "not refused";
+  } catch (const IoError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "\"" + file + "\" describes a drawn world of version 1; this program draws version 2. " +
+                  "Draw it anew: beit3 data synth DIR --again");
+  }
+}
+
 TEST(World, DoesNotDependOnThreads) {
   const TemporaryFolder folder;
   WorldOptions options = kSmall;
