@@ -47,6 +47,18 @@ inline int64_t visible(const AttentionItem<T>& a, int64_t i) {
   if (a.rule == AttentionRule::full) return keys;
   return least(i < first ? first : i + 1, keys);
 }
+/// Asks for part of rows i … i + rows - 1 of a matrix, which are read or written after the next
+/// products: they lie far apart, so the processor does not see them coming.
+template <bool Write, class T>
+inline void fetch_rows(const AttentionItem<T>& a, const T* x, int64_t stride, int64_t i,
+                       int64_t rows) {
+  const int64_t bytes = a.width * static_cast<int64_t>(sizeof(T));
+  for (int64_t r = 0; r < rows; ++r) {
+    const char* row = reinterpret_cast<const char*>(x + row_of(a, i + r) * stride);
+    for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b, Write);
+  }
+}
+
 /// Elements between rows of a block of scores: whole panels, and room for the last tile of dk.
 inline int64_t score_stride(int64_t length) { return round_up(length, 16) + 16; }
 
@@ -272,6 +284,8 @@ template <class V>
     const int64_t most = visible(a, i + rows - 1), panels = round_up(most, 16) / 16;
     pack_rows<V>(a, a.q, a.stride, i, rows, a.scale, queries);
     pack_rows<V>(a, a.g, a.g_stride, i, rows, T(1), grads);
+    fetch_rows<false>(a, a.y, a.y_stride, i, rows);
+    fetch_rows<true>(a, a.dq, a.stride, i, rows);
     multiply_keys<V>(queries, key_panels, a.width, rows, panels, p, stride);
     multiply_keys<V>(grads, values, a.width, rows, panels, ds, stride);
     for (int64_t r = 0; r < rows; ++r) {
@@ -283,6 +297,10 @@ template <class V>
       }
       backward_row<V>(p + r * stride, ds + r * stride, visible(a, i + r), panels * 16 + 16,
                       a.lse[row * a.lse_stride], sum(dot));
+    }
+    if (i + rows == length) {
+      fetch_rows<true>(a, a.dk, a.stride, 0, length);
+      fetch_rows<true>(a, a.dv, a.stride, 0, length);
     }
     add_transposed<V>(p, stride, grads, rows, most, a.width, dv, padded);
     add_transposed<V>(ds, stride, queries, rows, most, a.width, dk, padded);
