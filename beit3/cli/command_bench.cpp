@@ -7,6 +7,7 @@
 #include "beit3/cli/bench_works.h"
 #include "beit3/cli/commands.h"
 #include "beit3/cli/exit_codes.h"
+#include "beit3/cli/machine_memory.h"
 #include "beit3/cli/machine_options.h"
 #include "beit3/cli/terminal.h"
 #include "beit3/pretrain/recipe.h"
@@ -76,7 +77,11 @@ std::vector<BenchWork> works_of(const BenchOptions& o) {
   config.text_rows = o.words;
   config.codes = o.codes;
   const BatchSizes sizes = batch_of(o.batch);
-  if (o.what == "step") return step_works(config, sizes);
+  if (o.what == "step") {
+    const bool one_modality = sizes.pairs == 0 && (sizes.images == 0 || sizes.texts == 0);
+    check_training_fits(config, one_modality ? 0.4 : 1);
+    return step_works(config, sizes);
+  }
   if (o.what == "gemm") return gemm_works(config, sizes);
   if (o.what == "attention") return attention_works(config, sizes);
   if (o.what == "ops") return op_works(config, sizes);

@@ -9,6 +9,7 @@
 #include "backends/registry.h"
 #include "beit3/cli/commands.h"
 #include "beit3/cli/exit_codes.h"
+#include "beit3/cli/machine_memory.h"
 #include "beit3/cli/machine_options.h"
 #include "beit3/cli/terminal.h"
 #include "beit3/cli/version.h"
@@ -37,38 +38,6 @@ std::string said_by(const char* symbol) {
 
 void line(std::string_view name, const std::string& value) {
   print(padded(name, 16) + (value.empty() ? "unknown" : value) + "\n");
-}
-
-/// A field of /proc/meminfo in bytes; 0 if there is none.
-double meminfo_bytes(const std::string& field) {
-  std::ifstream file("/proc/meminfo");
-  std::string name;
-  double kilobytes = 0;
-  while (file >> name >> kilobytes) {
-    if (name == field + ":") return kilobytes * 1024;
-    file.ignore(256, '\n');
-  }
-  return 0;
-}
-
-/// The limit of the control group, if there is one; 0: none.
-double group_limit_bytes() {
-  for (const char* path :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::ifstream file(path);
-    double bytes = 0;
-    if (file >> bytes && bytes > 0 && bytes < 1e15) return bytes;
-  }
-  return 0;
-}
-
-std::string memory_text() {
-  std::string text = bytes_text(meminfo_bytes("MemAvailable")) + " available of " +
-                     bytes_text(meminfo_bytes("MemTotal"));
-  if (const double limit = group_limit_bytes(); limit > 0) {
-    text += "; the control group allows " + bytes_text(limit);
-  }
-  return text;
 }
 
 std::string jpeg_text() {

@@ -3,6 +3,7 @@
 
 #include "beit3/cli/commands.h"
 #include "beit3/cli/exit_codes.h"
+#include "beit3/cli/machine_memory.h"
 #include "beit3/cli/machine_options.h"
 #include "beit3/cli/pretrain_loop.h"
 #include "beit3/cli/recipe_options.h"
@@ -51,6 +52,9 @@ int pretrain(const PretrainOptions& o) {
     if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   }
   validate(recipe);
+  const bool one_modality =
+      recipe.data.pairs.empty() && (recipe.data.images.empty() || recipe.data.texts.empty());
+  check_training_fits(recipe.model, one_modality ? 0.4 : 1);
   // Reads everything that the recipe names: complaints come before a folder is made.
   PretrainTrainer trainer(recipe);
   if (o.dry_run) {

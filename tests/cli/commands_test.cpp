@@ -64,6 +64,10 @@ TEST(Mistakes, AreErrorsWithASuggestion) {
   expect_error(run_beit3("config show --preset naon"), 2, "nano");
   expect_error(run_beit3("config show --model.form giant"), 2, "released or paper");
   expect_error(run_beit3("config show --model.form paper --model.vl_layers 5"), 2, "0 … 4");
+  // 4 * 10^11 parameters: no machine has the memory. Told before any file is looked for.
+  expect_error(run_beit3("pretrain --out x --data.images p --tokenizer.text t --tokenizer.image v "
+                         "--model.width 8192 --model.ffn 32768 --model.layers 256"),
+               2, "choose a smaller model");
   expect_error(run_beit3("inspect"), 2, "--preset NAME");
   expect_error(run_beit3("inspect . --form paper"), 2, "--form goes with --preset");
   expect_error(run_beit3("config show --dtype f16"), 2, "f32 or bf16");
