@@ -20,6 +20,7 @@ struct Name {
   Gemm gemm;
   int parts = 0;  // of numbers that are split
 };
+// In the order of Gemm.
 constexpr Name kNames[] = {{"auto", Gemm::automatic},   {"openblas", Gemm::openblas},
                            {"packed", Gemm::packed},    {"bf16x6", Gemm::bf16x6, 3},
                            {"bf16x3", Gemm::bf16x3, 2}, {"bf16", Gemm::bf16, 1}};
@@ -44,7 +45,8 @@ void set_gemm(std::string_view name) {
   for (const Name& known : kNames) {
     if (name == known.name) return chosen.store(known.gemm, std::memory_order_relaxed);
   }
-  fail<ValueError>("dense products by \"{}\"; expected {}", name, kGemmNames);
+  fail<ValueError>(
+      "dense products by \"{}\"; expected auto, openblas, packed, bf16x6, bf16x3 or bf16", name);
 }
 
 Gemm active_gemm() {

@@ -15,9 +15,6 @@ enum class Gemm {
   bf16,       ///< of one: 8 bits
 };
 
-/// The names of `set_gemm`, for messages.
-inline constexpr std::string_view kGemmNames = "auto, openblas, packed, bf16x6, bf16x3 or bf16";
-
 /// Selects it by name: "auto" or that of an enumerator above. They differ in the last bits. Not
 /// while work runs. ValueError if there is no such name.
 void set_gemm(std::string_view name);

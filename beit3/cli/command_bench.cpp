@@ -79,7 +79,7 @@ std::vector<BenchWork> works_of(const BenchOptions& o) {
   const BatchSizes sizes = batch_of(o.batch);
   if (o.what == "step") {
     const bool one_modality = sizes.pairs == 0 && (sizes.images == 0 || sizes.texts == 0);
-    check_training_fits(config, one_modality ? 0.4 : 1);
+    check_training_fits(config, one_modality);
     return step_works(config, sizes);
   }
   if (o.what == "gemm") return gemm_works(config, sizes);

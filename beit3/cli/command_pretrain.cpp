@@ -54,7 +54,7 @@ int pretrain(const PretrainOptions& o) {
   validate(recipe);
   const bool one_modality =
       recipe.data.pairs.empty() && (recipe.data.images.empty() || recipe.data.texts.empty());
-  check_training_fits(recipe.model, one_modality ? 0.4 : 1);
+  check_training_fits(recipe.model, one_modality);
   // Reads everything that the recipe names: complaints come before a folder is made.
   PretrainTrainer trainer(recipe);
   if (o.dry_run) {

@@ -33,13 +33,15 @@ double group_limit() {
   return 0;
 }
 
-}  // namespace
-
+/// The most that this process can get: what the system has available, and no more than its control
+/// group allows. 0: unknown.
 double available_memory() {
   const double system = meminfo_bytes("MemAvailable"), limit = group_limit();
   if (limit == 0 || system == 0) return std::max(limit, system);
   return std::min(system, limit);
 }
+
+}  // namespace
 
 std::string memory_text() {
   std::string text = bytes_text(meminfo_bytes("MemAvailable")) + " available of " +
@@ -50,10 +52,12 @@ std::string memory_text() {
   return text;
 }
 
-void check_training_fits(const ModelConfig& config, double share) {
+void check_training_fits(const ModelConfig& config, bool one_modality) {
   const double available = available_memory();
   const PretrainModel model(config, {.shape_only = true});
   const double parameters = static_cast<double>(model.parameter_count());
+  // Of two experts one, which is nearly half; a refusal has to be sure.
+  const double share = one_modality ? 0.4 : 1;
   const double least = parameters * sizeof(float) * (1 + 3 * share);
   check<UsageError>(available == 0 || least <= available,
                     "training {} parameters takes at least {} for weights, gradients and moments, "

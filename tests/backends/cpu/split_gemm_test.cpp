@@ -1,6 +1,5 @@
 #include "backends/cpu/isa/split_gemm.h"
 
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
