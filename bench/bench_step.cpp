@@ -1,8 +1,9 @@
 // One pretraining step, or one forward pass, of a preset on made-up data: seconds and memory.
 //
-//   bench_step step PRESET IMAGES TEXTS PAIRS VOCABULARY CODES REPEATS [THREADS]
-//   bench_step forward PRESET BATCH REPEATS [THREADS]
+//   bench_step step PRESET IMAGES TEXTS PAIRS VOCABULARY CODES REPEATS [THREADS [PRODUCTS]]
+//   bench_step forward PRESET BATCH REPEATS [THREADS [PRODUCTS]]
 //
+// PRODUCTS is what `beit3 --gemm` takes.
 // Prints one JSON line: median and minimum seconds, peak bytes of tensors, instruction set.
 // bench/compare_torch.py runs the same work in PyTorch beside it.
 #include <algorithm>
@@ -58,11 +59,14 @@ int main(int argc, char** argv) {
   if ((mode != "step" || argc < 9) && (mode != "forward" || argc < 5)) {
     std::fprintf(stderr,
                  "usage: bench_step step PRESET IMAGES TEXTS PAIRS VOCABULARY CODES REPEATS "
-                 "[THREADS]\n       bench_step forward PRESET BATCH REPEATS [THREADS]\n");
+                 "[THREADS [PRODUCTS]]\n       bench_step forward PRESET BATCH REPEATS [THREADS "
+                 "[PRODUCTS]]\n");
     return 2;
   }
   const bool step = mode == "step";
-  if (argc > (step ? 9 : 5)) set_thread_count(static_cast<int>(number(argv[step ? 9 : 5])));
+  const int rest = step ? 9 : 5;
+  if (argc > rest) set_thread_count(static_cast<int>(number(argv[rest])));
+  if (argc > rest + 1) set_products(argv[rest + 1]);
   ModelConfig config = model_preset(argv[2]);
   if (step) {
     config.text_rows = number(argv[6]);

@@ -2,7 +2,7 @@
 """The same work here and in PyTorch, interleaved in one run: one table of medians.
 
     bench/compare_torch.py BUILD_DIR [--threads 2] [--rounds 3] [--forms eager,compile,official]
-                           [--only TEXT] [--out bench/results/NAME.md]
+                           [--only TEXT] [--gemm auto] [--bf16] [--out bench/results/NAME.md]
 
 PyTorch runs BEiT-3's released form as the reference does: images, texts and pairs in three passes,
 texts padded to the longest, A and B modules applied to their parts of the sequence. Three forms:
@@ -10,6 +10,8 @@ texts padded to the longest, A and B modules applied to their parts of the seque
     official  the modules of torchscale (0.3.0 from PyPI, without what it depends on), as they are
     eager     the same with fused qkv and scaled_dot_product_attention
     compile   torch.compile of the second
+
+--bf16 runs PyTorch under autocast to bf16; --gemm says who makes products here (`beit3 bench --help`).
 
 The ratio is to the fastest of those that ran. Needs torch (measured with 2.15.0 from PyPI).
 """
@@ -156,7 +158,13 @@ def batch(preset, images, texts, pairs, vocabulary, codes):
     return picture(images), text(lengths[pairs:], 0.15), (picture(pairs), text(lengths[:pairs], 0.5))
 
 
-def torch_step(model, optimizer, data):
+def torch_step(model, optimizer, data, loss_of):
+    loss_of(model, data).backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def masked_losses(model, data):
     (image, hidden, codes), (ids, lengths, words), ((p_image, p_hidden, p_codes), (p_ids, p_lengths, p_words)) = data
     n = model.n
     loss = 0
@@ -170,9 +178,7 @@ def torch_step(model, optimizer, data):
         out = model(p_image, p_hidden, p_ids, p_lengths)
         loss = loss + F.cross_entropy(model.mim(out[:, 1:n + 1][p_hidden]), p_codes[p_hidden])
         loss = loss + F.cross_entropy(model.mlm(out[:, n + 1:][p_words]), p_ids[p_words])
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    return loss
 
 
 def peak_resident_mb():
@@ -192,17 +198,22 @@ def child(args):
     if args.form == "compile":
         model.forward = torch.compile(model.forward)
     seconds = []
+    precision = torch.autocast("cpu", torch.bfloat16, enabled=args.bf16)
     if work["mode"] == "step":
         data = batch(work["preset"], *work["counts"], work["vocabulary"], work["codes"])
         optimizer = torch.optim.AdamW(parameters, lr=1e-3, fused=True)
-        run = lambda: torch_step(model, optimizer, data)
+
+        def loss_of(model, data):
+            with precision:
+                return masked_losses(model, data)
+        run = lambda: torch_step(model, optimizer, data, loss_of)
     else:
         model.eval()
         side = PRESETS[work["preset"]][3]
         x = torch.rand(work["batch"], 3, side, side)
 
         def run():
-            with torch.inference_mode():
+            with torch.inference_mode(), precision:
                 model(x)
     for i in range(args.repeats + 2):
         start = time.perf_counter()
@@ -226,6 +237,8 @@ def main():
     p.add_argument("--out")
     p.add_argument("--forms", default="eager,compile,official")
     p.add_argument("--only", default="", help="works whose name contains this")
+    p.add_argument("--gemm", default="auto", help="who makes products here")
+    p.add_argument("--bf16", action="store_true", help="PyTorch under autocast to bf16")
     p.add_argument("--child", help=argparse.SUPPRESS)
     p.add_argument("--form", default="eager", help=argparse.SUPPRESS)
     args = p.parse_args()
@@ -252,10 +265,11 @@ def main():
                 command = ["step", work["preset"], i, t, q, work["vocabulary"], work["codes"], args.repeats, args.threads]
             else:
                 command = ["forward", work["preset"], work["batch"], args.repeats, args.threads]
-            ours.append(run_json([f"{args.build}/bin/bench_step", *map(str, command)]))
+            ours.append(run_json([f"{args.build}/bin/bench_step", *map(str, command), args.gemm]))
             for form in forms:
                 theirs[form].append(run_json([sys.executable, __file__, "--threads", str(args.threads), "--repeats",
-                                              str(args.repeats), "--form", form, "--child", json.dumps(work)]))
+                                              str(args.repeats), "--form", form, *(["--bf16"] if args.bf16 else []),
+                                              "--child", json.dumps(work)]))
         isa = ours[0]["isa"]
         median = lambda runs: statistics.median(r["median_s"] for r in runs)
         memory = lambda runs: max(r["peak_rss_mb"] for r in runs)
@@ -266,7 +280,8 @@ def main():
         print(lines[-1], flush=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.processor())
-    head = (f"# Beside PyTorch {torch.__version__}\n\n{cpu}, {args.threads} threads, instruction set here: {isa}; f32; "
+    head = (f"# Beside PyTorch {torch.__version__}\n\n{cpu}, {args.threads} threads, instruction set here: {isa}; f32, products by {args.gemm}"
+            f"{', PyTorch in bf16' if args.bf16 else ''}; "
             f"commit {commit}; {time.strftime('%Y-%m-%d')}. Medians of {args.rounds} alternating rounds of {args.repeats} "
             "steps each; memory is the largest resident size of the process (PyTorch's includes its libraries).\n\n")
     text = head + "\n".join(lines) + "\n"

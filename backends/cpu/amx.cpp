@@ -36,7 +36,6 @@ template <int Parts>
   constexpr int64_t kStep = Parts * 2 * kHalfTile;
   constexpr size_t kRowBytes = kSplitTile * sizeof(float);
   constexpr auto& products = kPartProducts<Parts>;
-  _tile_loadconfig(&kConfig);
   for (int64_t panel = 0; panel < panels; ++panel, c += kSplitTile * kSplitTile) {
     _tile_zero(0);
     _tile_zero(1);
@@ -66,8 +65,10 @@ template <int Parts>
     _tile_stored(2, lower, kRowBytes);
     _tile_stored(3, lower + 16, kRowBytes);
   }
-  _tile_release();
 }
+
+[[gnu::target("amx-tile")]] void configure() { _tile_loadconfig(&kConfig); }
+[[gnu::target("amx-tile")]] void release() { _tile_release(); }
 
 /// Linux gives a process the tile registers on demand (Documentation/arch/x86/xstate.rst).
 bool ask_for_tiles() {
@@ -90,13 +91,15 @@ bool agrees_with_twin() {
   }
   std::vector<float> twin(kPanels * kSplitTile * kSplitTile), amx(twin.size());
   avx512::split_kernels.tiles[kParts - 1](a.data(), kPanels, b.data(), kSteps, twin.data());
+  amx_begin();
   amx_tiles<kParts>(a.data(), kPanels, b.data(), kSteps, amx.data());
+  amx_end();
   return std::memcmp(twin.data(), amx.data(), twin.size() * sizeof(float)) == 0;
 }
 
 const char* find_trouble() {
   if (!cpu_features().amx) return "this machine does not have it";
-  if (!cpu_features().avx512) return "this machine does not have AVX-512 beside it";
+  if (!cpu_features().avx512_bf16) return "this machine does not have AVX512-BF16 beside it";
   if (!ask_for_tiles()) return "the system does not allow its use";
   if (!agrees_with_twin()) return "its sums are not in the documented order";
   return "";
@@ -116,6 +119,17 @@ const char* amx_trouble() {
 }
 
 bool amx_works() { return *amx_trouble() == '\0'; }
+
+void amx_begin() {
+#ifdef TESSERA_AMX
+  configure();
+#endif
+}
+void amx_end() {
+#ifdef TESSERA_AMX
+  release();
+#endif
+}
 
 template <int Parts>
 void amx_tiles([[maybe_unused]] const void* a, [[maybe_unused]] int64_t panels,

@@ -129,7 +129,7 @@ std::string cpu_description() {
   const CpuFeatures& f = cpu_features();
   std::string text = f.brand.empty() ? "unknown processor" : f.brand;
   text += ": " + available();
-  if (f.avx512_bf16) text += ", avx512_bf16 (not used)";
+  if (f.avx512_bf16) text += ", avx512_bf16";
   if (f.amx) text += ", amx";
   text += "; kernels use " + std::string(to_string(active_isa()));
   return text;

@@ -17,7 +17,7 @@ std::string_view to_string(Isa isa);
 struct CpuFeatures {
   bool avx2 = false;         ///< AVX2 and FMA
   bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL
-  bool avx512_bf16 = false;  ///< reported only
+  bool avx512_bf16 = false;  ///< splits numbers for AMX
   bool amx = false;          ///< AMX tiles with bf16: for products by way of bf16
   std::string brand;         ///< the processor's name for itself; may be empty
 };

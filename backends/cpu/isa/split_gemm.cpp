@@ -6,7 +6,9 @@
 
 #include "backends/cpu/isa/simd.h"
 #include "backends/cpu/isa/transpose.h"
-#if defined(__SSE2__)
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <xmmintrin.h>
 #endif
 
@@ -61,6 +63,50 @@ inline void split_pairs(float* x, char* to) {
   }
 }
 
+#if defined(__AVX512F__)
+
+/// 16 numbers by the instructions of AVX512-BF16, which every machine with AMX has: the same parts.
+using Native = __m512;
+
+inline __m512i widened(__m256i halves) { return _mm512_cvtepu16_epi32(halves); }
+inline __m512i raised(__m256i halves) { return _mm512_slli_epi32(widened(halves), 16); }
+
+/// Their next part; x becomes what is left.
+[[gnu::target("avx512bf16")]] inline __m256i take_part(Native& x) {
+  constexpr int kNotFinite = 0x99;  // infinities and NaN
+  const __m256i part = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
+  const __m512 value = _mm512_castsi512_ps(raised(part));
+  const __mmask16 left = _knot_mask16(_mm512_fpclass_ps_mask(value, kNotFinite));
+  x = _mm512_maskz_sub_ps(left, x, value);
+  return part;
+}
+
+template <int Parts>
+[[gnu::target("avx512bf16")]] inline void split_lines_natively(const float* x, char* to) {
+  for (int64_t i = 0; i < kHalf * kSplitTerms; i += 16) {
+    Native value = _mm512_loadu_ps(x + i);
+    for (int s = 0; s < Parts; ++s) {
+      __m256i part = take_part(value);
+      std::memcpy(to + s * 2 * kHalfTile + 2 * i, &part, sizeof(part));
+    }
+  }
+}
+
+template <int Parts>
+[[gnu::target("avx512bf16")]] inline void split_pairs_natively(const float* x, char* to) {
+  for (int64_t p = 0; p < kPairs; ++p) {
+    Native even = _mm512_loadu_ps(x + 2 * p * kHalf),
+           odd = _mm512_loadu_ps(x + (2 * p + 1) * kHalf);
+    for (int s = 0; s < Parts; ++s) {
+      const __m256i low = take_part(even), high = take_part(odd);
+      const __m512i part = _mm512_or_si512(widened(low), raised(high));
+      std::memcpy(to + s * 2 * kHalfTile + p * 64, &part, sizeof(part));
+    }
+  }
+}
+
+#endif
+
 /// Half a tile of the source, zeros where it has none: `to`, by lines or by terms.
 template <bool ByLine>
 inline void gather(const GemmSource<float>& source, int64_t lines, int64_t terms, float* to) {
@@ -69,10 +115,15 @@ inline void gather(const GemmSource<float>& source, int64_t lines, int64_t terms
   if (!whole) std::fill_n(to, kHalf * kSplitTerms, 0.0f);
   const float* from = source.from;
   if ((source.k_step == 1) == ByLine) {  // it lies as it is wanted
-    const int64_t outer = ByLine ? lines : terms, inner = ByLine ? terms : lines;
+    constexpr int64_t kOuter = ByLine ? kHalf : kSplitTerms, kInner = ByLine ? kSplitTerms : kHalf;
     const int64_t from_step = ByLine ? source.line_step : source.k_step;
-    const int64_t to_step = ByLine ? line_step : term_step;
-    for (int64_t i = 0; i < outer; ++i) std::copy_n(from + i * from_step, inner, to + i * to_step);
+    if (whole) {  // lengths known beforehand become moves instead of calls
+      for (int64_t i = 0; i < kOuter; ++i)
+        std::copy_n(from + i * from_step, kInner, to + i * kInner);
+    } else {
+      const int64_t outer = ByLine ? lines : terms, inner = ByLine ? terms : lines;
+      for (int64_t i = 0; i < outer; ++i) std::copy_n(from + i * from_step, inner, to + i * kInner);
+    }
   } else if (whole) {
     const int64_t from_step = ByLine ? source.k_step : source.line_step;
     const int64_t to_step = ByLine ? line_step : term_step;
@@ -90,7 +141,19 @@ inline void gather(const GemmSource<float>& source, int64_t lines, int64_t terms
   }
 }
 
-template <int Parts, bool ByLine>
+enum class Split { plain, native };
+
+template <int Parts, bool ByLine, Split How>
+inline void split(float* x, char* to) {
+#if defined(__AVX512F__)
+  if constexpr (How == Split::native) {
+    return ByLine ? split_lines_natively<Parts>(x, to) : split_pairs_natively<Parts>(x, to);
+  }
+#endif
+  ByLine ? split_lines<Parts>(x, to) : split_pairs<Parts>(x, to);
+}
+
+template <int Parts, bool ByLine, Split How>
 [[gnu::flatten]] void pack(const GemmSource<float>& source, int64_t lines, int64_t depth,
                            void* panels) {
   char* to = static_cast<char*>(panels);
@@ -103,11 +166,7 @@ template <int Parts, bool ByLine>
         from.from += line * source.line_step + k * source.k_step;
         const int64_t some = std::clamp<int64_t>(lines - line, 0, kHalf);
         gather<ByLine>(from, some, std::min(depth - k, kSplitTerms), x);
-        if constexpr (ByLine) {
-          split_lines<Parts>(x, to + half * kHalfTile);
-        } else {
-          split_pairs<Parts>(x, to + half * kHalfTile);
-        }
+        split<Parts, ByLine, How>(x, to + half * kHalfTile);
       }
     }
   }
@@ -203,6 +262,8 @@ constexpr int64_t kPanelsAtOnce = 4;
 
 template <int Parts, SplitTiles Tiles>
 [[gnu::flatten]] void multiply(const GemmBlock<float>& block) {
+  constexpr bool kAmx = Tiles == SplitTiles(amx_tiles<Parts>);
+  if constexpr (kAmx) amx_begin();
   alignas(64) float sums[kPanelsAtOnce * kSplitTile * kSplitTile];
   const int64_t steps = (block.depth + kSplitTerms - 1) / kSplitTerms;
   const int64_t panel_bytes = steps * step_bytes(Parts);
@@ -227,17 +288,18 @@ template <int Parts, SplitTiles Tiles>
       }
     }
   }
+  if constexpr (kAmx) amx_end();
 }
 
-template <int Parts, SplitTiles Tiles>
+template <int Parts, SplitTiles Tiles, Split How>
 constexpr GemmHalf<float> half() {
   return {.tile_rows = kSplitTile,
           .tile_cols = kSplitTile,
           .packed_bytes = 2 * Parts,
           .depth_step = kSplitTerms,
           .reads_in_place = false,
-          .pack_a = pack<Parts, true>,
-          .pack_b = pack<Parts, false>,
+          .pack_a = pack<Parts, true, How>,
+          .pack_b = pack<Parts, false, How>,
           .multiply = multiply<Parts, Tiles>,
           .transpose = nullptr};  // products are not turned where A is always packed
 }
@@ -247,8 +309,10 @@ constexpr GemmHalf<float> half() {
 namespace TESSERA_ISA {
 extern const SplitKernels split_kernels = {
     .tiles = {twin_tiles<1>, twin_tiles<2>, twin_tiles<3>},
-    .twin = {half<1, twin_tiles<1>>(), half<2, twin_tiles<2>>(), half<3, twin_tiles<3>>()},
-    .amx = {half<1, amx_tiles<1>>(), half<2, amx_tiles<2>>(), half<3, amx_tiles<3>>()}};
+    .twin = {half<1, twin_tiles<1>, Split::plain>(), half<2, twin_tiles<2>, Split::plain>(),
+             half<3, twin_tiles<3>, Split::plain>()},
+    .amx = {half<1, amx_tiles<1>, Split::native>(), half<2, amx_tiles<2>, Split::native>(),
+            half<3, amx_tiles<3>, Split::native>()}};
 }
 
 }  // namespace tessera

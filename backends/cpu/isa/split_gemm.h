@@ -46,7 +46,11 @@ constexpr int kPartProducts<3>[6][2] = {{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, 
 /// volume 2). Results below the least normal number become 0.
 using SplitTiles = void (*)(const void* a, int64_t panels, const void* b, int64_t steps, float* c);
 
-/// They by AMX tiles, in ../amx.cpp; only if `amx_works`.
+/// Before the first and after the last of a thread's calls of `amx_tiles`: sets up the tile
+/// registers, and gives them back. Together they cost as much as hundreds of multiplications.
+void amx_begin();
+void amx_end();
+/// Products of panels by AMX tiles, in ../amx.cpp; only if `amx_works`.
 template <int Parts>
 void amx_tiles(const void* a, int64_t panels, const void* b, int64_t steps, float* c);
 

@@ -1,7 +1,10 @@
 #include "backends/cpu/isa/split_gemm.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <vector>
 
@@ -204,6 +207,36 @@ TEST(SplitGemm, ARowDependsOnItsInputsAlone) {
   }
 }
 
+/// The instructions of AVX512-BF16, with which numbers are split for AMX, give the parts that plain
+/// ones give: of all sizes, signs and what is not finite.
+TEST(SplitGemm, NativePartsArePlainParts) {
+  if (!cpu_features().avx512_bf16) GTEST_SKIP() << "no AVX512-BF16";
+  constexpr int64_t kLines = 45, kDepth = 256;
+  RandomStream random(RandomKey{5});
+  std::vector<float> x(kLines * kDepth);
+  for (float& v : x) v = std::bit_cast<float>(static_cast<uint32_t>(random.integer(1ll << 32)));
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const float special[] = {0.0f,        -0.0f,         kInfinity,
+                           -kInfinity,  std::nanf(""), 3.4e38f,
+                           -3.4e38f,    1e-40f,        std::numeric_limits<float>::min(),
+                           1 + 0x1p-8f, 1 + 0x3p-8f};
+  std::copy(std::begin(special), std::end(special), x.begin());
+  const GemmSource<float> sources[] = {{x.data(), kDepth, 1}, {x.data(), 1, kLines}};
+  for (size_t parts = 1; parts <= 3; ++parts) {
+    const GemmHalf<float>& plain = avx512::split_kernels.twin[parts - 1];
+    const GemmHalf<float>& native = avx512::split_kernels.amx[parts - 1];
+    for (const GemmSource<float>& source : sources) {
+      std::vector<uint16_t> y(64 * kDepth * parts), z = y;
+      plain.pack_a(source, kLines, kDepth, y.data());
+      native.pack_a(source, kLines, kDepth, z.data());
+      EXPECT_EQ(y, z) << parts << " parts of a";
+      plain.pack_b(source, kLines, kDepth, y.data());
+      native.pack_b(source, kLines, kDepth, z.data());
+      EXPECT_EQ(y, z) << parts << " parts of b";
+    }
+  }
+}
+
 /// Where there are tiles, they and their twin in vectors give the same bits; elsewhere the reason
 /// is told.
 TEST(SplitGemm, AmxTilesAreTheirTwin) {
@@ -225,9 +258,11 @@ TEST(SplitGemm, AmxTilesAreTheirTwin) {
     twin(a.data(), kPanels, b.data(), kSteps, z.data());
     EXPECT_EQ(std::memcmp(y.data(), z.data(), y.size() * sizeof(float)), 0) << parts << " parts";
   };
+  amx_begin();
   compare(amx_tiles<1>, avx512::split_kernels.tiles[0], 1);
   compare(amx_tiles<2>, avx512::split_kernels.tiles[1], 2);
   compare(amx_tiles<3>, avx512::split_kernels.tiles[2], 3);
+  amx_end();
 }
 
 }  // namespace
