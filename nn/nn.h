@@ -15,6 +15,7 @@
 #include "nn/optim/adamw.h"
 #include "nn/optim/clip.h"
 #include "nn/optim/ema.h"
+#include "nn/optim/muon.h"
 #include "nn/optim/param_groups.h"
 #include "nn/optim/schedule.h"
 #include "nn/parameter.h"

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "beit3/cli/commands.h"
@@ -21,10 +22,23 @@ struct SynthOptions {
   std::string folder;
   WorldOptions world;
   int64_t threads = 0;
+  double pairs = 0.3;
   bool no_instances = false, again = false;
 };
 
+/// The usual shares with that of pairs set, and the others in proportion.
+std::array<double, 4> shares_with(double pairs) {
+  std::array<double, 4> shares = SceneOptions().shares;
+  double& usual = shares[static_cast<size_t>(SceneKind::pair)];
+  if (pairs == usual) return shares;
+  check<ValueError>(pairs >= 0 && pairs <= 1, "--pairs is {}; expected 0 … 1", pairs);
+  for (double& share : shares) share *= (1 - pairs) / (1 - usual);
+  usual = pairs;
+  return shares;
+}
+
 int synth(SynthOptions& o) {
+  o.world.scene.shares = shares_with(o.pairs);
   o.world.threads = static_cast<int>(o.threads > 0 ? o.threads : thread_count());
   o.world.instances = !o.no_instances;
   if (!o.again && is_world_of(o.folder, o.world)) {
@@ -69,6 +83,8 @@ Command synth_command() {
                   {"--noise", &scene.noise, "standard deviation of the noise, 0 … 255 (2)"},
                   {"--gradient", &scene.gradient, "largest change across the background (14)"},
                   {"--rotation", &scene.rotation, "largest turn of a shape in degrees (0)"},
+                  {"--pairs", &o->pairs,
+                   "share of scenes that are two shapes and how they stand, 0 … 1 (0.3)"},
                   {"--figure-ground", &scene.figure_ground,
                    "how often a pair's first shape is small, and its second large, 0 … 1 (0.9)"},
                   {"--no-instances", &o->no_instances, "leave out the files of boxes and masks"},

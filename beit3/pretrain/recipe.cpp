@@ -184,6 +184,8 @@ void visit_fields(PretrainRecipe& r, RecipeVisitor& v) {
   v("optim.beta1", r.beta1, "AdamW");
   v("optim.beta2", r.beta2, "AdamW");
   v("optim.eps", r.eps, "AdamW");
+  v("optim.muon_lr", r.muon_lr, "peak rate of Muon, for the layers' matrices; 0: AdamW for all");
+  v("optim.muon_momentum", r.muon_momentum, "Muon");
   v("optim.weight_decay", r.weight_decay, "of matrices; norms and biases have none");
   v("optim.clip", r.clip, "largest gradient norm; 0: no clipping");
   v("optim.average_decay", r.average_decay, "moving average of the weights; 0: none");
@@ -233,6 +235,9 @@ void validate(const PretrainRecipe& r) {
                     "optim.beta1, optim.beta2 are {}, {}; expected 0 … 1, without 1", r.beta1,
                     r.beta2);
   check<ValueError>(r.eps > 0, "optim.eps is {}; it must be positive", r.eps);
+  check<ValueError>(r.muon_lr >= 0, "optim.muon_lr is {}; it must not be negative", r.muon_lr);
+  check<ValueError>(r.muon_momentum >= 0 && r.muon_momentum < 1,
+                    "optim.muon_momentum is {}; expected 0 … 1, without 1", r.muon_momentum);
   check<ValueError>(r.weight_decay >= 0, "optim.weight_decay is {}; it must not be negative",
                     r.weight_decay);
   check<ValueError>(r.clip >= 0, "optim.clip is {}; it must not be negative", r.clip);

@@ -49,6 +49,8 @@ struct PretrainRecipe {
   double lr = 2e-3, min_lr_share = 0.02;
   int64_t warmup = 60;
   double beta1 = 0.9, beta2 = 0.98, eps = 1e-6, weight_decay = 0.05, clip = 3;  ///< paper's
+  /// Peak learning rate of the layers' matrices by Muon (nn/optim/muon.h); 0: AdamW moves them too.
+  double muon_lr = 0, muon_momentum = 0.95;
   double average_decay = 0;   ///< moving average of the weights; 0: none
   std::string dtype = "f32";  ///< of activations: f32 or bf16
   bool recompute = false;     ///< layers run twice instead of keeping activations

@@ -122,13 +122,6 @@ double least_parameters(const ModelConfig& c) {
 
 }  // namespace
 
-std::vector<nn::ParamGroup> pretrain_groups(const PretrainModel& model, double weight_decay) {
-  return nn::make_param_groups(
-      model.named_parameters(),
-      {.weight_decay = weight_decay,
-       .no_decay = {"beit3.encoder.embed_positions.A.weight", "beit3.vision_embed.cls_token"}});
-}
-
 PretrainTrainer::PretrainTrainer(const PretrainRecipe& recipe)
     : tokenizer_(Tokenizer::load(recipe.text_tokenizer)),
       image_tokenizer_(std::make_unique<Vqkd>(load_vqkd(recipe.image_tokenizer))) {
@@ -137,15 +130,7 @@ PretrainTrainer::PretrainTrainer(const PretrainRecipe& recipe)
   data_ = std::make_unique<PretrainData>(recipe_, tokenizer_);
   model_ = PretrainModel(recipe_.model);
   initialise(model_, RandomKey{recipe_.seed}.fold(0x696E6974));
-  optimizer_ = std::make_unique<nn::AdamW>(
-      pretrain_groups(model_, recipe_.weight_decay),
-      nn::AdamWSettings{.lr = recipe_.lr,
-                        .beta1 = recipe_.beta1,
-                        .beta2 = recipe_.beta2,
-                        .eps = recipe_.eps,
-                        .max_grad_norm = recipe_.clip > 0 ? recipe_.clip : 1e30,
-                        .average_decay = recipe_.average_decay,
-                        .missing_grad = nn::MissingGrad::skip});
+  optimizer_ = std::make_unique<PretrainOptimizer>(model_, recipe_);
   prepare_target_weights();
 }
 
@@ -264,8 +249,7 @@ StepReport PretrainTrainer::try_step() {
                                  .warmup = std::min(recipe_.warmup, recipe_.steps),
                                  .total = recipe_.steps},
                                 step_);
-  optimizer_->set_lr(report.lr);
-  const nn::StepReport update = optimizer_->step();
+  const nn::StepReport update = optimizer_->step(report.lr);
   report.grad_norm = update.grad_norm.defined() ? update.grad_norm.item<double>() : 0;
   report.finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
   optimizer_->zero_grad();

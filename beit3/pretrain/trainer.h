@@ -9,7 +9,7 @@
 #include "beit3/data/prefetcher.h"
 #include "beit3/pretrain/code_memory.h"
 #include "beit3/pretrain/objective.h"
-#include "nn/optim/adamw.h"
+#include "beit3/pretrain/optimizer.h"
 
 namespace tessera::beit3 {
 
@@ -24,10 +24,6 @@ struct StepReport {
   double seconds = 0;
   bool finite = true;  ///< false: the update was skipped
 };
-
-/// How the optimizer treats the model's parameters: everything decays but what has one axis,
-/// biases, image positions and the class token (the released code's list).
-std::vector<nn::ParamGroup> pretrain_groups(const PretrainModel& model, double weight_decay);
 
 /// A pretraining run in memory: model, optimizer, data, step. Deterministic: the state after n
 /// steps is a function of recipe, data and tokenizers, not of threads or of where it was resumed.
@@ -75,7 +71,7 @@ class PretrainTrainer {
   uint64_t image_tokenizer_hash_ = 0;
   std::unique_ptr<PretrainData> data_;
   PretrainModel model_;
-  std::unique_ptr<nn::AdamW> optimizer_;
+  std::unique_ptr<PretrainOptimizer> optimizer_;
   std::unique_ptr<PretrainModel> averaged_;
   TargetWeights target_weights_;
   CodeMemory code_memory_;

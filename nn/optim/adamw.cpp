@@ -89,7 +89,7 @@ void AdamW::prepare(Slot& slot) const {
                      slot.parameter->name, x.device(), slot.m.device());
 }
 
-StepReport AdamW::step() {
+StepReport AdamW::step(const Tensor& grad_scale) {
   const NoGrad guard;
   StepReport report;
   std::vector<Slot*> ready;
@@ -109,8 +109,8 @@ StepReport AdamW::step() {
   if (ready.empty()) return report;
   for (Slot* slot : ready) prepare(*slot);
 
-  Tensor scale;
-  if (settings_.max_grad_norm > 0) {
+  Tensor scale = grad_scale;
+  if (!scale.defined() && settings_.max_grad_norm > 0) {
     report.grad_norm = global_norm(grads);
     scale = clip_scale(report.grad_norm, settings_.max_grad_norm);
   }

@@ -46,8 +46,10 @@ class AdamW {
 
   /// Updates every parameter that has a gradient. Throws StateError, naming it, for one that has
   /// none, unless the settings say skip; nothing changed then. Does not wait for the device. A norm
-  /// that is not finite leaves a clipped step without effect beyond decay.
-  StepReport step();
+  /// that is not finite leaves a clipped step without effect beyond decay. `grad_scale`: a scalar
+  /// that gradients are multiplied by, from who has measured their norm together with others
+  /// (`clip_scale`); the step does not clip by itself then.
+  StepReport step(const Tensor& grad_scale = {});
   /// Drops all gradients.
   void zero_grad() const;
 

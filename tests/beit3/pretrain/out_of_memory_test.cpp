@@ -9,10 +9,12 @@ namespace {
 
 using tessera::testing::fail_allocations;
 
-class TrainerOutOfMemory : public Trainer {
+/// Without and with Muon, whose learning rate is the parameter.
+class TrainerOutOfMemory : public Trainer, public ::testing::WithParamInterface<double> {
  protected:
   static PretrainRecipe tiny() {
     PretrainRecipe r = recipe();
+    r.muon_lr = GetParam();
     r.model.layers = 1;
     r.images = r.texts = r.pairs = 2;
     r.accumulate = 2;
@@ -28,7 +30,10 @@ class TrainerOutOfMemory : public Trainer {
   }
 };
 
-TEST_F(TrainerOutOfMemory, AStepIsTakenWholeOrNotAtAll) {
+INSTANTIATE_TEST_SUITE_P(All, TrainerOutOfMemory, ::testing::Values(0.0, 2e-3),
+                         [](const auto& test) { return test.param > 0 ? "muon" : "adamw"; });
+
+TEST_P(TrainerOutOfMemory, AStepIsTakenWholeOrNotAtAll) {
   PretrainTrainer unbroken(tiny()), trainer(tiny());
   hash_after(unbroken, 2);
   hash_after(trainer, 2);
@@ -43,7 +48,7 @@ TEST_F(TrainerOutOfMemory, AStepIsTakenWholeOrNotAtAll) {
   EXPECT_EQ(hash_after(trainer, 5), hash_after(unbroken, 5));
 }
 
-TEST_F(TrainerOutOfMemory, ACheckpointIsLoadedWholeOrNotAtAll) {
+TEST_P(TrainerOutOfMemory, ACheckpointIsLoadedWholeOrNotAtAll) {
   const auto file = folder / "to_load.safetensors";
   std::string saved;
   {

@@ -33,16 +33,32 @@ TEST_F(Trainer, LearnsTheTexts) {
   EXPECT_LT(last, 0.7 * first);
 }
 
-class TrainerOfForm : public Trainer, public testing::WithParamInterface<Form> {};
-INSTANTIATE_TEST_SUITE_P(All, TrainerOfForm, testing::Values(Form::released, Form::paper),
-                         [](const auto& test) { return std::string(to_string(test.param)); });
+struct Kind {
+  const char* name;
+  Form form;
+  double muon_lr;
+};
 
-TEST_P(TrainerOfForm, GivesTheSameBitsForOneToEightThreads) {
+class TrainerOfKind : public Trainer, public testing::WithParamInterface<Kind> {
+ protected:
+  static PretrainRecipe recipe() {
+    PretrainRecipe r = Trainer::recipe(GetParam().form);
+    r.muon_lr = GetParam().muon_lr;
+    return r;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(All, TrainerOfKind,
+                         testing::Values(Kind{"released", Form::released, 0},
+                                         Kind{"paper", Form::paper, 0},
+                                         Kind{"muon", Form::released, 2e-3}),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST_P(TrainerOfKind, GivesTheSameBitsForOneToEightThreads) {
   const int before = thread_count();
   std::string expected;
   for (int threads : {1, 2, 3, 4, 8}) {
     set_thread_count(threads);
-    PretrainTrainer trainer(recipe(GetParam()));
+    PretrainTrainer trainer(recipe());
     const std::string hash = hash_after(trainer, 12);
     if (threads == 1) expected = hash;
     EXPECT_EQ(hash, expected) << threads << " threads";
@@ -50,17 +66,17 @@ TEST_P(TrainerOfForm, GivesTheSameBitsForOneToEightThreads) {
   set_thread_count(before);
 }
 
-TEST_P(TrainerOfForm, ResumesBitForBit) {
-  PretrainTrainer unbroken(recipe(GetParam()));
+TEST_P(TrainerOfKind, ResumesBitForBit) {
+  PretrainTrainer unbroken(recipe());
   const std::string expected = hash_after(unbroken, 12);
   const fs::path file = folder / "middle.safetensors";
   std::string saved;
   {
-    PretrainTrainer first(recipe(GetParam()));
+    PretrainTrainer first(recipe());
     saved = hash_after(first, 5);
     first.save(file);
   }
-  PretrainTrainer second(recipe(GetParam()));
+  PretrainTrainer second(recipe());
   second.load(file);
   EXPECT_EQ(second.step(), 5);
   EXPECT_EQ(second.parameter_hash(), saved);
@@ -68,7 +84,7 @@ TEST_P(TrainerOfForm, ResumesBitForBit) {
   const LoadedModel loaded = load_pretrained(file);
   EXPECT_EQ(loaded.step, 5);
   EXPECT_EQ(loaded.recipe.model.width, 32);
-  EXPECT_EQ(loaded.recipe.model.form, GetParam());
+  EXPECT_EQ(loaded.recipe.model.form, GetParam().form);
   EXPECT_EQ(parameter_hash(loaded.model.state()), saved);
   EXPECT_EQ(nn::load_safetensors(file.string()).metadata.at("parameter_hash"), saved);
 }
@@ -107,6 +123,7 @@ TEST_F(Trainer, ShowsAndLoadsTheAveragedWeightsWhereItKeepsThem) {
   const fs::path file = folder / "averaged.safetensors";
   PretrainRecipe r = recipe();
   r.average_decay = 0.9;
+  r.muon_lr = 2e-3;
   PretrainTrainer trainer(r);
   hash_after(trainer, 4);
   trainer.save(file);
@@ -178,12 +195,14 @@ TEST_F(Trainer, RefusesACheckpointOfAnotherRun) {
 
 TEST_F(Trainer, StaysAsItIsIfACheckpointIsDamaged) {
   const fs::path file = folder / "damaged.safetensors";
-  PretrainTrainer trainer(recipe());
+  PretrainRecipe r = recipe();
+  r.muon_lr = 2e-3;
+  PretrainTrainer trainer(r);
   hash_after(trainer, 2);
   trainer.save(file);
   nn::SafetensorsFile parts = nn::load_safetensors(file.string());
   const std::string expected = hash_after(trainer, 4);
-  PretrainTrainer again(recipe());
+  PretrainTrainer again(r);
   const std::string before = again.parameter_hash();
   auto refuse = [&](const nn::SafetensorsFile& damaged) {
     nn::save_safetensors(file.string(), damaged.tensors, damaged.metadata);
@@ -191,12 +210,16 @@ TEST_F(Trainer, StaysAsItIsIfACheckpointIsDamaged) {
     EXPECT_EQ(again.parameter_hash(), before);
     EXPECT_EQ(again.step(), 0);
   };
-  nn::SafetensorsFile bad_step = parts, no_moment = parts, few_weights = parts, no_weights = parts;
+  nn::SafetensorsFile bad_step = parts, no_moment = parts, no_momentum = parts, few_weights = parts,
+                      no_weights = parts;
   bad_step.metadata["step"] = "two";
   refuse(bad_step);
   no_moment.tensors.erase("optimizer.m.mlm_head.weight");
   ASSERT_EQ(no_moment.tensors.size() + 1, parts.tensors.size());
   refuse(no_moment);
+  no_momentum.tensors.erase("optimizer.momentum.beit3.encoder.layers.1.ffn.A.fc1.weight");
+  ASSERT_EQ(no_momentum.tensors.size() + 1, parts.tensors.size());
+  refuse(no_momentum);
   few_weights.tensors.at("pretrain.code_weight") = zeros({3});
   refuse(few_weights);
   no_weights.tensors.erase("pretrain.word_weight");
