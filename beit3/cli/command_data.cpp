@@ -31,7 +31,7 @@ std::array<double, 4> shares_with(double pairs) {
   std::array<double, 4> shares = SceneOptions().shares;
   double& usual = shares[static_cast<size_t>(SceneKind::pair)];
   if (pairs == usual) return shares;
-  check<ValueError>(pairs >= 0 && pairs <= 1, "--pairs is {}; expected 0 … 1", pairs);
+  check<UsageError>(pairs >= 0 && pairs <= 1, "--pairs is {}; expected 0 … 1", pairs);
   for (double& share : shares) share *= (1 - pairs) / (1 - usual);
   usual = pairs;
   return shares;
@@ -85,8 +85,6 @@ Command synth_command() {
                   {"--rotation", &scene.rotation, "largest turn of a shape in degrees (0)"},
                   {"--pairs", &o->pairs,
                    "share of scenes that are two shapes and how they stand, 0 … 1 (0.3)"},
-                  {"--figure-ground", &scene.figure_ground,
-                   "how often a pair's first shape is small, and its second large, 0 … 1 (0.9)"},
                   {"--no-instances", &o->no_instances, "leave out the files of boxes and masks"},
                   {"--again", &o->again, "draw even if the world is there"},
                   {"--threads", &o->threads, "threads that draw; 0: one a core"}},

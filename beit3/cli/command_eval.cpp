@@ -17,12 +17,14 @@ struct EvalOptions {
   RunOptions run;
   MachineOptions machine;
   int64_t samples = 500;
+  double hidden = 0.5;
   uint64_t seed = 1;
   bool json = false;
 };
 
 int eval(const EvalOptions& o) {
   check<UsageError>(o.samples >= 0, "--samples is {}; expected 0 (all) or more", o.samples);
+  check<UsageError>(o.hidden >= 0 && o.hidden <= 1, "--hidden is {}; expected 0 … 1", o.hidden);
   o.machine.apply();
   const LoadedRun run = load_run(o.run);
   check<UsageError>(!run.recipe.data.held_out.empty() || !run.recipe.data.held_out_texts.empty(),
@@ -33,6 +35,7 @@ int eval(const EvalOptions& o) {
     LiveLine line;
     EvaluationOptions options;
     options.samples = o.samples;
+    options.hidden = o.hidden;
     options.seed = o.seed;
     options.progress = [&](int64_t done, int64_t total) {
       if (interrupt.interrupted()) throw Stopped{};
@@ -62,11 +65,14 @@ Command eval_command() {
           "examples:\n"
           "  beit3 eval run\n"
           "  beit3 eval run --samples 0 --json\n"
+          "  beit3 eval run --hidden 0\n"
           "  beit3 eval run/checkpoints/00000500.safetensors\n",
       .run = [o] { return eval(*o); }};
   o->run.add_to(command.options);
   command.options.push_back(
       {"--samples", &o->samples, "of each kind, from the front; 0: all (500)"});
+  command.options.push_back(
+      {"--hidden", &o->hidden, "share of a caption's words hidden at once; 0: one word (0.5)"});
   command.options.push_back({"--seed", &o->seed, "decides the masks (1)"});
   command.options.push_back({"--json", &o->json, "as one JSON object"});
   o->machine.add_to(command.options);

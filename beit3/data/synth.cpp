@@ -43,8 +43,6 @@ void check_options(const SceneOptions& o, int64_t index) {
     sum += share;
   }
   check<ValueError>(sum > 0, "drawn world: the shares of scene kinds are all 0");
-  check<ValueError>(o.figure_ground >= 0 && o.figure_ground <= 1,
-                    "drawn world: figure_ground is {}; expected 0 to 1", o.figure_ground);
 }
 
 SceneKind draw_kind(const SceneOptions& options, RandomStream& random) {
@@ -68,7 +66,7 @@ Name draw_one(RandomStream& random, int64_t count) {
 
 /// What is in the scene; positions come later. Three or more objects are small, so that they fit;
 /// captions then keep silent about their size, which would give itself away.
-void draw_content(Scene& scene, const SceneOptions& options, RandomStream& random) {
+void draw_content(Scene& scene, RandomStream& random) {
   scene.background = draw_one<Background>(random, kBackgrounds);
   const auto draw_object = [&] {
     SceneObject object;
@@ -99,9 +97,6 @@ void draw_content(Scene& scene, const SceneOptions& options, RandomStream& rando
         scene.objects = {first, second};
         scene.first_group = 1;
         scene.relation = draw_one<Relation>(random, 4);
-        const double usual = options.figure_ground;
-        scene.objects[0].size = random.chance(usual) ? SizeClass::small : SizeClass::large;
-        scene.objects[1].size = random.chance(usual) ? SizeClass::large : SizeClass::small;
         return;
       }
       constexpr int64_t kCounts[5][2] = {{1, 2}, {2, 1}, {1, 3}, {3, 1}, {2, 2}};
@@ -211,7 +206,7 @@ Scene compose(const SceneOptions& options, int64_t index) {
   Scene scene;
   RandomStream content(key.fold(kContentStream));
   scene.kind = draw_kind(options, content);
-  draw_content(scene, options, content);
+  draw_content(scene, content);
   RandomStream layout(key.fold(kLayoutStream));
   lay_out(scene, options, layout);
   scene.label = static_cast<int64_t>(scene.objects[0].colour) * kShapes +

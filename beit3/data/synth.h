@@ -50,11 +50,6 @@ struct SceneOptions {
   double rotation = 0;                        // largest turn of a shape, degrees
   /// Shares of the kinds single, pair, same, groups; they need not sum to 1.
   std::array<double, 4> shares{0.30, 0.30, 0.22, 0.18};
-  /// How often the first shape of a pair is small, and how often the second is large; each for
-  /// itself. As in speech, what is placed tends to be smaller than what it is placed by (figure and
-  /// ground: Talmy, "Toward a Cognitive Semantics", 2000, volume 1, chapter 5). 0.5: sizes are
-  /// chance.
-  double figure_ground = 0.9;
   int64_t questions = 4;  // at most so many a scene
 
   bool operator==(const SceneOptions&) const = default;

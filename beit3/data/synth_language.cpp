@@ -131,29 +131,25 @@ void tell_single(Sentence& s, const Scene& scene, RandomStream& random) {
 
 void tell_pair(Sentence& s, const Scene& scene, RandomStream& random) {
   const SceneObject &a = scene.objects[0], &b = scene.objects[1];
-  // Small beside large is what one expects; else the size of one may be told. Not of both: then one
-  // would give the other away.
-  const bool expected = a.size == SizeClass::small && b.size == SizeClass::large;
-  const int64_t told = !expected && random.chance(0.4) ? random.integer(2) : -1;
-  const double size_a = told == 0 ? 1 : 0, size_b = told == 1 ? 1 : 0;
+  const double size = random.chance(0.4) ? 1.0 : 0.0;  // of both or of none
   switch (random.integer(6)) {
     case 0:
-      s.say("a").thing(a, size_a).say("is").relation().say("a").thing(b, size_b);
+      s.say("a").thing(a, size).say("is").relation().say("a").thing(b, size);
       return;
     case 1:
-      s.say("there is a").thing(a, size_a).relation().say("a").thing(b, size_b);
+      s.say("there is a").thing(a, size).relation().say("a").thing(b, size);
       return;
     case 2:
-      s.say("the").thing(a, size_a).say("is").relation().say("the").thing(b, size_b);
+      s.say("the").thing(a, size).say("is").relation().say("the").thing(b, size);
       return;
     case 3:
-      s.say("a").thing(a, size_a).relation().say("a").thing(b, size_b).on_background();
+      s.say("a").thing(a, size).relation().say("a").thing(b, size).on_background();
       return;
     case 4:
-      s.say("the picture shows a").thing(a, size_a).relation().say("a").thing(b, size_b);
+      s.say("the picture shows a").thing(a, size).relation().say("a").thing(b, size);
       return;
     default:
-      s.on_background().say("a").thing(a, size_a).say("is").relation().say("a").thing(b, size_b);
+      s.on_background().say("a").thing(a, size).say("is").relation().say("a").thing(b, size);
   }
 }
 

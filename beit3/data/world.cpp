@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFormatName = "drawn world";
-constexpr int kFormatVersion = 2;
+constexpr int kFormatVersion = 3;
 constexpr const char* kMembers[] = {
     "images",     "train.jsonl",          "heldout.jsonl", "texts.txt",
     "words.json", "instances_train.json", "README.txt",    "instances_heldout.json",
@@ -58,7 +58,6 @@ std::string description(const WorldOptions& options) {
                         {"noise", s.noise},
                         {"rotation", s.rotation},
                         {"shares", {s.shares[0], s.shares[1], s.shares[2], s.shares[3]}},
-                        {"figure_ground", s.figure_ground},
                         {"questions", s.questions}}},
                       {"classes", classes}};
   return world.dump(1) + "\n";
@@ -314,7 +313,6 @@ SceneOptions read_scene_options(const std::string& path) {
     s.rotation = scene.at("rotation").get<double>();
     for (size_t i = 0; i < s.shares.size(); ++i)
       s.shares[i] = scene.at("shares").at(i).get<double>();
-    s.figure_ground = scene.at("figure_ground").get<double>();
     s.questions = scene.at("questions").get<int64_t>();
     return s;
   } catch (const Json::exception& error) {

@@ -246,8 +246,9 @@ class Evaluator {
     std::vector<Question> questions;
     for (int64_t i = 0; i < picture_count(); ++i) {
       const Record& record = data_.records[static_cast<size_t>(records_[static_cast<size_t>(i)])];
-      MaskedText text = hide_words(tokenizer_, ids_of(record), recipe_.data.max_text, 0.5,
-                                   RandomKey{options_.seed}.fold(2).fold(static_cast<uint64_t>(i)));
+      MaskedText text =
+          hide_words(tokenizer_, ids_of(record), recipe_.data.max_text, options_.hidden,
+                     RandomKey{options_.seed}.fold(2).fold(static_cast<uint64_t>(i)));
       if (!text.hidden.empty()) questions.push_back({std::move(text), i});
     }
     if (questions.empty()) return;

@@ -26,7 +26,8 @@ struct Score {
 struct EvaluationOptions {
   int64_t samples = 500;  ///< held-out samples of each kind, from the front; 0: all
   int64_t batch = 32;
-  uint64_t seed = 1;  ///< of the masks
+  double hidden = 0.5;  ///< share of a caption's words hidden at once; 0: one word
+  uint64_t seed = 1;    ///< of the masks
   std::function<void(int64_t done, int64_t total)> progress{};
 };
 

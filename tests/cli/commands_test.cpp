@@ -56,7 +56,10 @@ TEST(Mistakes, AreErrorsWithASuggestion) {
   expect_error(run_beit3("data synth x --tran 3"), 2, "did you mean --train?");
   expect_error(run_beit3("config show --train.step 3"), 2, "did you mean --train.steps?");
   expect_error(run_beit3("data synth x --train many"), 2, "--train");
+  expect_error(run_beit3("data synth x --pairs 2"), 2, "--pairs is 2; expected 0 … 1");
   expect_error(run_beit3("data synth"), 2, "DIR");
+  expect_error(run_beit3("eval x --hidden 1.5"), 2, "--hidden is 1.5; expected 0 … 1");
+  expect_error(run_beit3("config show --optim.muon_lr -1"), 2, "must not be negative");
   expect_error(run_beit3("help nonsense-word"), 2, "nonsense-word");
   expect_error(run_beit3("gradcheck --op sofmax"), 2, "did you mean \"softmax\"?");
   expect_error(run_beit3("gradcheck --module nothing"), 2, "no parameter's name holds \"nothing\"");
@@ -88,6 +91,14 @@ TEST(Data, IsDrawnCheckedAndShown) {
   EXPECT_EQ(shown.code, 0) << shown.err;
   EXPECT_EQ(std::count(shown.out.begin(), shown.out.end(), '\n'), 4);
   EXPECT_THAT(read_text(folder / "s.png"), StartsWith("\x89PNG"));
+
+  const std::string pairs = folder / "pairs";
+  ASSERT_EQ(run_beit3("data synth " + pairs + " --train 5 --heldout 0 --texts 0 --pairs 1").code,
+            0);
+  const std::string lines = read_text(pairs + "/train.jsonl");
+  int64_t told = 0;
+  for (size_t at = 0; (at = lines.find("\"kind\":\"pair\"", at)) != lines.npos; ++at) ++told;
+  EXPECT_EQ(told, 5);
 
   write_text(world + "/images/000002.png", "no picture");
   const Outcome broken = run_beit3("data check " + world);

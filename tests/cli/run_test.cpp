@@ -11,6 +11,7 @@
 namespace tessera::testing {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -67,6 +68,10 @@ TEST_F(Run, TrainsEvaluatesAndShows) {
   EXPECT_EQ(evaluated.code, 0) << evaluated.err;
   EXPECT_THAT(evaluated.out, StartsWith("{"));
   EXPECT_THAT(evaluated.out, EndsWith("}\n"));
+  // One word of each caption is hidden instead of half of them.
+  const Outcome single = run_beit3("eval " + *folder / "whole" + " --samples 6 --hidden 0");
+  EXPECT_THAT(single.out, ContainsRegex("masked words of captions[^\n]*\n  all +[.0-9]+ +[.0-9]+ +"
+                                        "[.0-9]+ +6\n"));
   const Outcome filled =
       run_beit3("fill " + *folder / "whole" + " --count 2 --sheet " + *folder / "f.png");
   EXPECT_EQ(filled.code, 0) << filled.err;

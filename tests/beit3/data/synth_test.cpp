@@ -126,37 +126,6 @@ TEST(Scene, RelationsAndPlacesHoldAndNothingOverlaps) {
   }
 }
 
-/// Sizes of a pair: those of figure and ground as often as was asked for, and told only where they
-/// are not what one expects.
-TEST(Scene, PairsAreOfFigureAndGround) {
-  for (const double usual : {0.0, 0.5, 0.9, 1.0}) {
-    SceneOptions options;
-    options.shares = {0, 1, 0, 0};
-    options.figure_ground = usual;
-    constexpr int64_t kPairScenes = 2000;
-    int64_t small = 0, large = 0, told = 0;
-    for (int64_t i = 0; i < kPairScenes; ++i) {
-      const Scene scene = describe_scene(options, i);
-      const bool figure = scene.objects[0].size == SizeClass::small;
-      const bool ground = scene.objects[1].size == SizeClass::large;
-      small += figure;
-      large += ground;
-      const auto sizes = std::count_if(scene.words.begin(), scene.words.end(),
-                                       [](const Word& w) { return w.kind == WordKind::size; });
-      EXPECT_LE(sizes, figure && ground ? 0 : 1) << scene.caption;
-      told += sizes;
-    }
-    // Five standard deviations of the shares.
-    const double some = 5 * std::sqrt(usual * (1 - usual) / kPairScenes);
-    EXPECT_NEAR(static_cast<double>(small) / kPairScenes, usual, some);
-    EXPECT_NEAR(static_cast<double>(large) / kPairScenes, usual, some);
-    const double expected = 0.4 * (1 - usual * usual);
-    EXPECT_NEAR(static_cast<double>(told) / kPairScenes, expected,
-                5 * std::sqrt(expected * (1 - expected) / kPairScenes));
-  }
-  EXPECT_THROW(describe_scene({.figure_ground = 1.5}, 0), ValueError);
-}
-
 TEST(Scene, PixelsHaveTheColoursThatAreNamed) {
   for (int64_t i = 0; i < 100; ++i) {
     const Scene scene = make_scene({}, i);
