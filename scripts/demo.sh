@@ -106,9 +106,9 @@ if [ "$long" = yes ]; then
   # Words of captions are what takes long: many pairs in a large step, their pictures whole, rare
   # words as heavy as frequent ones, and Muon for the layers' matrices
   # (docs/design/004-what-learns-at-small-size.md).
-  recipe="--train.images 16 --train.texts 16 --train.pairs 112 --mask.pair_image 0
-    --optim.lr 0.001 --optim.muon_lr 0.002 --optim.warmup 300 --optim.weight_decay 0.2
-    --loss.pair_text 2 --loss.word_power 1"
+  recipe="--train.images 16 --train.texts 16 --train.pairs 112
+    --mask.pair_image 0 --mask.pair_text 0.4 --loss.text 0.15 --loss.pair_text 2 --loss.word_power 1
+    --optim.lr 0.001 --optim.muon_lr 0.002 --optim.warmup 500 --optim.weight_decay 0.2"
   part "measure the speed"
   rm -rf "$out/probe"
   pretrain --out "$out/probe" --max-steps 60 --log.every 20
