@@ -112,11 +112,10 @@ if [ "$long" = yes ]; then
   part "measure the speed"
   rm -rf "$out/probe"
   pretrain --out "$out/probe" --max-steps 60 --log.every 20
-  # 144 samples a step; 32 minutes at the speed of the first steps. These encode their pictures, which
-  # later ones need not: with the evaluations it becomes 27.
+  # 144 samples a step, for 27 minutes and a half; evaluations take another.
   steps=$(tail -n 1 "$out/probe/metrics.jsonl" |
     sed 's/.*"samples_per_second": \([0-9]*\).*/\1/' |
-    awk '{ n = int($1 / 144 * 1900 / 100) * 100; print (n < 1600 ? 1600 : n) }')
+    awk '{ n = int($1 / 144 * 1650 / 100) * 100; print (n < 1600 ? 1600 : n) }')
   rm -rf "$out/probe"
   evaluations=8
 fi

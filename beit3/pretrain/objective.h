@@ -42,7 +42,8 @@ struct TargetWeights {
 ///
 /// each of the four with its factor of `weights`, each position with that of its target.
 ///
-/// codes  (image count * N) the image tokenizer's code of every patch
+/// codes  (image count * N) the image tokenizer's code of every patch; those of the last pictures
+///        may be left out if nothing of them is hidden
 /// Source: arXiv:2208.10442, section 2.2 (the parts' weights are open there: 1 each).
 ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
                                       const PartSizes& whole, std::span<const int64_t> codes,

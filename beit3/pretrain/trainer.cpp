@@ -149,29 +149,33 @@ void PretrainTrainer::start_prefetch() {
 }
 
 std::vector<int64_t> PretrainTrainer::codes_of(const PretrainBatch& batch) {
-  const int64_t count = batch.layout.image_count(), side = recipe_.model.image_size;
+  // Pairs come last; where nothing of their pictures is hidden, nobody asks for their codes.
+  const int64_t unasked = recipe_.pair_image_mask > 0 ? 0 : batch.layout.pair_count();
+  const int64_t count = batch.layout.image_count() - unasked, side = recipe_.model.image_size;
   if (count == 0) return {};
   const NoGrad silent;
-  const auto encode = [&](const std::vector<float>& pixels, int64_t pictures) {
+  const auto encode = [&](std::span<const float> pixels, int64_t pictures) {
     return image_tokenizer_->encode(from_data(pixels, {pictures, 3, side, side}))
         .to_vector<int64_t>();
   };
+  const size_t size = static_cast<size_t>(3 * side * side);  // of a picture
+  const std::span<const float> all =
+      std::span(batch.tokenizer_pixels).first(static_cast<size_t>(count) * size);
   const DataRecipe& data = recipe_.data;
   const bool changing = data.augment || data.flip > 0 || data.jitter > 0;
   // What was kept must equal what a resumed run, which starts with nothing kept, encodes anew.
   if (changing || recipe_.model.codes > 65536 || !products_are_row_exact(kCpu)) {
-    return encode(batch.tokenizer_pixels, count);
+    return encode(all, count);
   }
   const std::span<const int64_t> pictures =
       std::span(batch.samples).first(static_cast<size_t>(count));
   return code_memory_.codes_of(
       pictures, recipe_.model.patches(), [&](std::span<const int64_t> places) {
-        const size_t size = static_cast<size_t>(3 * side * side);
         std::vector<float> pixels;
         pixels.reserve(places.size() * size);
         for (int64_t place : places) {
-          const auto from = batch.tokenizer_pixels.begin() + place * static_cast<int64_t>(size);
-          pixels.insert(pixels.end(), from, from + static_cast<std::ptrdiff_t>(size));
+          const auto picture = all.subspan(static_cast<size_t>(place) * size, size);
+          pixels.insert(pixels.end(), picture.begin(), picture.end());
         }
         return encode(pixels, static_cast<int64_t>(places.size()));
       });

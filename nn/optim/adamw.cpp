@@ -1,13 +1,11 @@
 #include "nn/optim/adamw.h"
 
 #include <map>
-#include <set>
 
 #include "autograd/autograd.h"
 #include "tensor/ops/cast.h"
 #include "tensor/ops/creation.h"
 #include "tensor/ops/elementwise.h"
-#include "tensor/ops/shape_ops.h"
 #include "tensor/ops/update.h"
 
 namespace tessera::nn {
@@ -28,11 +26,6 @@ void check_settings(const AdamWSettings& s) {
                     s.max_grad_norm);
 }
 
-/// The rows of `whole` that a field publishes.
-Tensor rows_of(const Tensor& whole, const Field& field) {
-  return field.whole() ? whole : slice(whole, 0, field.begin, field.end);
-}
-
 std::vector<ParamGroup> one_group(NamedParameters parameters, double weight_decay) {
   std::vector<ParamGroup> groups(1);
   groups[0].name = "all";
@@ -50,24 +43,9 @@ AdamW::AdamW(NamedParameters parameters, const AdamWSettings& settings)
 AdamW::AdamW(std::vector<ParamGroup> groups, const AdamWSettings& settings)
     : groups_(std::move(groups)), settings_(settings) {
   check_settings(settings);
-  std::set<const AutogradMeta*> leaves;
-  std::set<std::string_view> names;
-  const NamedParameter* first = nullptr;
+  check_parameters("adamw", groups_);
   for (const ParamGroup& group : groups_) {
     for (const NamedParameter& p : group.parameters) {
-      const Tensor& x = p.tensor;
-      check<StateError>(x.defined() && x.tracked() && x.meta()->is_leaf(),
-                        "adamw: parameter \"{}\" is no leaf; mark it with requires_grad, or leave "
-                        "it out",
-                        p.name);
-      check<DTypeError>(x.dtype() == DType::f32 || x.dtype() == DType::f64,
-                        "adamw: parameter \"{}\" is {}, but must be f32 or f64", p.name, x.dtype());
-      if (first == nullptr) first = &p;
-      check<DTypeError>(x.dtype() == first->tensor.dtype(),
-                        "adamw: parameter \"{}\" is {}, but \"{}\" is {}", p.name, x.dtype(),
-                        first->name, first->tensor.dtype());
-      check<StateError>(leaves.insert(x.meta()).second && names.insert(p.name).second,
-                        "adamw: parameter \"{}\" was given twice", p.name);
       slots_.push_back({&p, &group, {}, {}, {}, 0});
     }
   }
@@ -147,12 +125,7 @@ template <class F>
 void AdamW::for_each_name(F f) const {
   for (Slot& slot : slots_) {
     prepare(slot);
-    const NamedParameter& p = *slot.parameter;
-    if (p.slices.empty()) {
-      f(slot, Field{p.name, FieldKind::parameter, p.tensor, 0, -1});
-    } else {
-      for (const Field& field : p.slices) f(slot, field);
-    }
+    for (const Field& field : fields_of(*slot.parameter)) f(slot, field);
   }
 }
 

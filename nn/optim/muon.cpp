@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include "autograd/autograd.h"
 #include "tensor/ops/cast.h"
@@ -51,17 +50,6 @@ void plan_pieces(std::span<const Piece> pieces, double average_decay, Muon::Plan
   }
 }
 
-/// f(rows, field) of a parameter's published matrices.
-template <class F>
-void for_each_matrix(const NamedParameter& p, F f) {
-  if (p.slices.empty()) return f(Field{p.name, FieldKind::parameter, p.tensor, 0, -1});
-  for (const Field& field : p.slices) f(field);
-}
-
-Tensor rows_of(const Tensor& whole, const Field& field) {
-  return field.whole() ? whole : slice(whole, 0, field.begin, field.end);
-}
-
 }  // namespace
 
 Tensor orthogonalised(const Tensor& x) {
@@ -81,26 +69,12 @@ Tensor orthogonalised(const Tensor& x) {
 Muon::Muon(std::vector<ParamGroup> groups, const MuonSettings& settings)
     : groups_(std::move(groups)), settings_(settings) {
   check_settings(settings);
-  std::set<const AutogradMeta*> leaves;
-  const NamedParameter* first = nullptr;
+  check_parameters("muon", groups_);
   for (const ParamGroup& group : groups_) {
     for (const NamedParameter& p : group.parameters) {
-      const Tensor& x = p.tensor;
-      check<StateError>(x.defined() && x.tracked() && x.meta()->is_leaf(),
-                        "muon: parameter \"{}\" is no leaf; mark it with requires_grad, or leave "
-                        "it out",
-                        p.name);
-      check<ShapeError>(x.rank() == 2,
+      check<ShapeError>(p.tensor.rank() == 2,
                         "muon: parameter \"{}\" is {}, but must be a matrix; give others to AdamW",
-                        p.name, x.shape());
-      check<DTypeError>(x.dtype() == DType::f32 || x.dtype() == DType::f64,
-                        "muon: parameter \"{}\" is {}, but must be f32 or f64", p.name, x.dtype());
-      if (first == nullptr) first = &p;
-      check<DTypeError>(x.dtype() == first->tensor.dtype(),
-                        "muon: parameter \"{}\" is {}, but \"{}\" is {}", p.name, x.dtype(),
-                        first->name, first->tensor.dtype());
-      check<StateError>(leaves.insert(x.meta()).second, "muon: parameter \"{}\" was given twice",
-                        p.name);
+                        p.name, p.tensor.shape());
       slots_.push_back({&p, &group, {}, {}});
     }
   }
@@ -147,10 +121,10 @@ Muon::Plan Muon::plan(const Tensor& grad_scale) {
     plan.changes.emplace_back(momentum, slot.momentum);
     const Tensor direction = momentum * u + g * (1 - u);
     const double lr = settings_.lr * slot.group->lr_scale;
-    for_each_matrix(*slot.parameter, [&](const Field& field) {
+    for (const Field& field : fields_of(*slot.parameter)) {
       const Tensor part = rows_of(direction, field);
       const int64_t rows = part.size(0), cols = part.size(1);
-      if (part.numel() == 0) return;
+      if (part.numel() == 0) continue;
       const bool turned = rows > cols;
       by_shape[std::minmax(rows, cols)].push_back(
           {.direction = turned ? transpose(part) : part,
@@ -159,7 +133,7 @@ Muon::Plan Muon::plan(const Tensor& grad_scale) {
            .turned = turned,
            .keep = 1 - lr * slot.group->weight_decay,
            .rate = lr * 0.2 * std::sqrt(static_cast<double>(std::max(rows, cols)))});
-    });
+    }
   }
   for (const auto& [shape, pieces] : by_shape) {
     const size_t most =
@@ -191,7 +165,7 @@ template <class F>
 void Muon::for_each_field(F f) const {
   for (Slot& slot : slots_) {
     prepare(slot);
-    for_each_matrix(*slot.parameter, [&](const Field& field) { f(slot, field); });
+    for (const Field& field : fields_of(*slot.parameter)) f(slot, field);
   }
 }
 

@@ -16,10 +16,10 @@ struct MuonSettings {
 ///   x_0 = x / (|x|_F + 1e-7),  x_{i+1} = a x_i + (b A + c A A) x_i,  A = x_i x_i^T,  five times,
 ///   a = 3.4445, b = -4.7750, c = 2.0315
 ///
-/// x (N, R, C) with R <= C, f32 or f64 -> (N, R, C). Singular values from 1e-2 of the norm on come
-/// to lie between 0.68 and 1.13; a matrix of zeros stays zero.
-/// Source: Jordan and others, "Muon: An optimizer for hidden layers in neural networks", 2024
-/// (Newton-Schulz iteration, quintic coefficients).
+/// x (N, R, C) with R <= C, f32 or f64 -> (N, R, C). Singular values of 0.002 |x|_F and more come
+/// to lie between 0.68 and 1.21; a matrix of zeros stays zero. Source: Jordan and others, "Muon: An
+/// optimizer for hidden layers in neural networks", 2024 (Newton-Schulz iteration, quintic
+/// coefficients).
 Tensor orthogonalised(const Tensor& x);
 
 /// Momentum whose every matrix is made orthogonal before the step: all directions of a matrix move
@@ -30,7 +30,7 @@ Tensor orthogonalised(const Tensor& x);
 ///
 /// so that a step is about as long as one of AdamW. For the matrices of hidden layers only: tables,
 /// heads, biases and norms belong to AdamW. A parameter that is published in pieces (queries, keys
-/// and values) is as many matrices. It makes f32 or f64 products, a whole layer kind at a time.
+/// and values) is as many matrices. Matrices of one shape are made orthogonal together.
 /// Sources: Jordan and others 2024; weight decay and the length of the step: Liu and others, "Muon
 /// is Scalable for LLM Training", arXiv:2502.16982, section 2.2.
 class Muon {

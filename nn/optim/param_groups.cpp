@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
+
+#include "autograd/autograd.h"
+#include "tensor/ops/shape_ops.h"
 
 namespace tessera::nn {
 
@@ -83,6 +87,39 @@ std::vector<ParamGroup> make_param_groups(const NamedParameters& parameters,
     group->parameters.push_back(p);
   }
   return groups;
+}
+
+void check_parameters(std::string_view optimizer, const std::vector<ParamGroup>& groups) {
+  std::set<const AutogradMeta*> leaves;
+  std::set<std::string_view> names;
+  const NamedParameter* first = nullptr;
+  for (const ParamGroup& group : groups) {
+    for (const NamedParameter& p : group.parameters) {
+      const Tensor& x = p.tensor;
+      check<StateError>(x.defined() && x.tracked() && x.meta()->is_leaf(),
+                        "{}: parameter \"{}\" is no leaf; mark it with requires_grad, or leave "
+                        "it out",
+                        optimizer, p.name);
+      check<DTypeError>(x.dtype() == DType::f32 || x.dtype() == DType::f64,
+                        "{}: parameter \"{}\" is {}, but must be f32 or f64", optimizer, p.name,
+                        x.dtype());
+      if (first == nullptr) first = &p;
+      check<DTypeError>(x.dtype() == first->tensor.dtype(),
+                        "{}: parameter \"{}\" is {}, but \"{}\" is {}", optimizer, p.name,
+                        x.dtype(), first->name, first->tensor.dtype());
+      check<StateError>(leaves.insert(x.meta()).second && names.insert(p.name).second,
+                        "{}: parameter \"{}\" was given twice", optimizer, p.name);
+    }
+  }
+}
+
+std::vector<Field> fields_of(const NamedParameter& p) {
+  if (!p.slices.empty()) return p.slices;
+  return {Field{p.name, FieldKind::parameter, p.tensor, 0, -1}};
+}
+
+Tensor rows_of(const Tensor& state, const Field& field) {
+  return field.whole() ? state : slice(state, 0, field.begin, field.end);
 }
 
 }  // namespace tessera::nn

@@ -41,4 +41,13 @@ double lr_scale(const NamedParameter& parameter, const GroupRules& rules);
 std::vector<ParamGroup> make_param_groups(const NamedParameters& parameters,
                                           const GroupRules& rules = {});
 
+/// Throws StateError, DTypeError, naming `optimizer` and the parameter, unless all are f32 or f64
+/// leaves of one dtype, each given once.
+void check_parameters(std::string_view optimizer, const std::vector<ParamGroup>& groups);
+
+/// The names that a parameter is published under, one if it is not cut.
+std::vector<Field> fields_of(const NamedParameter& parameter);
+/// The rows of a state of a parameter, laid out like it, that belong to a field of it.
+Tensor rows_of(const Tensor& state, const Field& field);
+
 }  // namespace tessera::nn

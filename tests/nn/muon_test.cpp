@@ -145,14 +145,12 @@ TEST(Muon, AgreesWithPlainLoopsOverGroupsPiecesAndAverages) {
   expect_near(averages.at("v"), {third.begin() + 32, third.end()}, 1e-12, "average of a piece");
 }
 
-/// Singular values between 0.68 and 1.13: the iteration is built for them, for directions of any
-/// size down to a hundredth of the norm.
+/// Singular values come near 1: the iteration is built for those of 0.002 of the norm and more.
 TEST(Muon, MakesMatricesNearlyOrthogonal) {
   for (const Shape& shape : {Shape{2, 6, 6}, Shape{3, 5, 40}, Shape{1, 1, 9}}) {
     const Tensor x = normal(shape, RandomKey{4}, kF64);
     const Tensor o = orthogonalised(x);
     EXPECT_EQ(o.shape(), shape);
-    // x^T o is symmetric and positive for a polar factor: its trace is the sum of singular values.
     const Tensor gram = matmul(o, o, {.transpose_b = true});
     for (int64_t n = 0; n < shape[0]; ++n) {
       // Powers of the Gram matrix find its largest eigenvalue, those of 2 - it the smallest.
@@ -168,7 +166,7 @@ TEST(Muon, MakesMatricesNearlyOrthogonal) {
         }
         const double singular = std::sqrt(largest ? value : 2 - value);
         EXPECT_GT(singular, 0.68);
-        EXPECT_LT(singular, 1.14);
+        EXPECT_LT(singular, 1.21);
       }
     }
   }

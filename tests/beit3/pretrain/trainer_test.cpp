@@ -230,6 +230,21 @@ TEST_F(Trainer, StaysAsItIsIfACheckpointIsDamaged) {
   EXPECT_EQ(hash_after(again, 4), expected);
 }
 
+TEST_F(Trainer, LearnsFromPairsWhosePicturesAreWhole) {
+  PretrainRecipe r = recipe();
+  r.pair_image_mask = 0;
+  PretrainTrainer trainer(r);
+  const StepReport step = trainer.run_step();
+  EXPECT_TRUE(step.finite);
+  EXPECT_GT(step.image.count, 0);
+  EXPECT_GT(step.pair_text.count, 0);
+  EXPECT_EQ(step.pair_image.count, 0);
+  r.images = 0;
+  PretrainTrainer words_alone(r);
+  EXPECT_TRUE(words_alone.run_step().finite);
+  EXPECT_EQ(words_alone.run_step().image.count, 0);
+}
+
 TEST_F(Trainer, MakesBatchesThatDependOnTheStepAlone) {
   const PretrainTrainer trainer(recipe());
   const PretrainBatch a = make_batch(trainer.data(), 7), b = make_batch(trainer.data(), 7);
