@@ -158,8 +158,10 @@ def batch(preset, images, texts, pairs, vocabulary, codes):
     return picture(images), text(lengths[pairs:], 0.15), (picture(pairs), text(lengths[:pairs], 0.5))
 
 
-def torch_step(model, optimizer, data, loss_of):
-    loss_of(model, data).backward()
+def torch_step(model, optimizer, data, precision):
+    with precision:
+        loss = masked_losses(model, data)
+    loss.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
@@ -202,11 +204,7 @@ def child(args):
     if work["mode"] == "step":
         data = batch(work["preset"], *work["counts"], work["vocabulary"], work["codes"])
         optimizer = torch.optim.AdamW(parameters, lr=1e-3, fused=True)
-
-        def loss_of(model, data):
-            with precision:
-                return masked_losses(model, data)
-        run = lambda: torch_step(model, optimizer, data, loss_of)
+        run = lambda: torch_step(model, optimizer, data, precision)
     else:
         model.eval()
         side = PRESETS[work["preset"]][3]

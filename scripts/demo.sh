@@ -58,7 +58,7 @@ scripts/deps.sh
 part "build"
 TESSERA_TARGETS=beit3 scripts/build.sh
 beit3=build/release/bin/beit3
-# In the long one's world three scenes of four tell how two shapes stand, which takes longest to learn.
+# In the long one's world seven scenes of ten tell how two shapes stand, which takes longest to learn.
 scenes="--train 12000"
 if [ "$long" = yes ]; then
   out=$out/long

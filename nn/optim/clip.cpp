@@ -19,17 +19,17 @@ Tensors gradients(const NamedParameters& parameters) {
 
 Tensor grad_norm(const NamedParameters& parameters) { return global_norm(gradients(parameters)); }
 
+Tensor scaled_gradient(const Tensor& g, const Tensor& factor) {
+  // 0 times infinity is no number: a bad gradient is replaced, not scaled.
+  return where(factor <= 0.0, zeros({}, g.options()), g * factor.to(g.dtype()));
+}
+
 Tensor clip_gradients(const NamedParameters& parameters, double max_norm) {
   const NoGrad guard;
   const Tensors all = gradients(parameters);
   const Tensor norm = global_norm(all);
   const Tensor factor = clip_scale(norm, max_norm);
-  // 0 times infinity is no number: a bad gradient is replaced, not scaled.
-  const Tensor bad = factor <= 0.0;
-  for (const Tensor& g : all) {
-    const Tensor zero = zeros({}, g.options());
-    copy_into(where(bad, zero, g * factor.to(g.dtype())), g);
-  }
+  for (const Tensor& g : all) copy_into(scaled_gradient(g, factor), g);
   return norm;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "autograd/autograd.h"
+#include "nn/optim/clip.h"
 #include "tensor/ops/cast.h"
 #include "tensor/ops/creation.h"
 #include "tensor/ops/elementwise.h"
@@ -112,11 +113,7 @@ Muon::Plan Muon::plan(const Tensor& grad_scale) {
     ++plan.updated;
     prepare(slot);
     g = g.detach();
-    if (grad_scale.defined()) {
-      // 0 times infinity is no number: a bad gradient is replaced, not scaled.
-      const Tensor scale = grad_scale.to(g.dtype());
-      g = where(scale <= 0.0, zeros({}, g.options()), g * scale);
-    }
+    if (grad_scale.defined()) g = scaled_gradient(g, grad_scale);
     const Tensor momentum = slot.momentum * u + g * (1 - u);
     plan.changes.emplace_back(momentum, slot.momentum);
     const Tensor direction = momentum * u + g * (1 - u);

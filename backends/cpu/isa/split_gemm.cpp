@@ -141,19 +141,20 @@ inline void gather(const GemmSource<float>& source, int64_t lines, int64_t terms
   }
 }
 
-enum class Split { plain, native };
+/// What multiplies. Where AMX is, AVX512-BF16 is too.
+enum class Unit { vectors, tiles };
 
-template <int Parts, bool ByLine, Split How>
+template <int Parts, bool ByLine, Unit Where>
 inline void split(float* x, char* to) {
 #if defined(__AVX512F__)
-  if constexpr (How == Split::native) {
+  if constexpr (Where == Unit::tiles) {
     return ByLine ? split_lines_natively<Parts>(x, to) : split_pairs_natively<Parts>(x, to);
   }
 #endif
   ByLine ? split_lines<Parts>(x, to) : split_pairs<Parts>(x, to);
 }
 
-template <int Parts, bool ByLine, Split How>
+template <int Parts, bool ByLine, Unit Where>
 [[gnu::flatten]] void pack(const GemmSource<float>& source, int64_t lines, int64_t depth,
                            void* panels) {
   char* to = static_cast<char*>(panels);
@@ -166,7 +167,7 @@ template <int Parts, bool ByLine, Split How>
         from.from += line * source.line_step + k * source.k_step;
         const int64_t some = std::clamp<int64_t>(lines - line, 0, kHalf);
         gather<ByLine>(from, some, std::min(depth - k, kSplitTerms), x);
-        split<Parts, ByLine, How>(x, to + half * kHalfTile);
+        split<Parts, ByLine, Where>(x, to + half * kHalfTile);
       }
     }
   }
@@ -260,9 +261,10 @@ template <int Parts>
 /// Rows whose sums are made beside each other: three tiles of a block of 96.
 constexpr int64_t kPanelsAtOnce = 4;
 
-template <int Parts, SplitTiles Tiles>
+template <int Parts, Unit Where>
 [[gnu::flatten]] void multiply(const GemmBlock<float>& block) {
-  constexpr bool kAmx = Tiles == SplitTiles(amx_tiles<Parts>);
+  constexpr bool kAmx = Where == Unit::tiles;
+  constexpr SplitTiles kTiles = kAmx ? amx_tiles<Parts> : twin_tiles<Parts>;
   if constexpr (kAmx) amx_begin();
   alignas(64) float sums[kPanelsAtOnce * kSplitTile * kSplitTile];
   const int64_t steps = (block.depth + kSplitTerms - 1) / kSplitTerms;
@@ -274,7 +276,7 @@ template <int Parts, SplitTiles Tiles>
     for (int64_t i = 0; i < block.rows; i += kPanelsAtOnce * kSplitTile) {
       const int64_t rows = std::min(kPanelsAtOnce * kSplitTile, block.rows - i);
       const int64_t panels = (rows + kSplitTile - 1) / kSplitTile;
-      Tiles(a, panels, b, steps, sums);
+      kTiles(a, panels, b, steps, sums);
       a += panels * panel_bytes;
       for (int64_t r = 0; r < rows; ++r) {
         float* c = block.c + (i + r) * block.c_row + j;
@@ -291,16 +293,16 @@ template <int Parts, SplitTiles Tiles>
   if constexpr (kAmx) amx_end();
 }
 
-template <int Parts, SplitTiles Tiles, Split How>
+template <int Parts, Unit Where>
 constexpr GemmHalf<float> half() {
   return {.tile_rows = kSplitTile,
           .tile_cols = kSplitTile,
           .packed_bytes = 2 * Parts,
           .depth_step = kSplitTerms,
           .reads_in_place = false,
-          .pack_a = pack<Parts, true, How>,
-          .pack_b = pack<Parts, false, How>,
-          .multiply = multiply<Parts, Tiles>,
+          .pack_a = pack<Parts, true, Where>,
+          .pack_b = pack<Parts, false, Where>,
+          .multiply = multiply<Parts, Where>,
           .transpose = nullptr};  // products are not turned where A is always packed
 }
 
@@ -309,10 +311,8 @@ constexpr GemmHalf<float> half() {
 namespace TESSERA_ISA {
 extern const SplitKernels split_kernels = {
     .tiles = {twin_tiles<1>, twin_tiles<2>, twin_tiles<3>},
-    .twin = {half<1, twin_tiles<1>, Split::plain>(), half<2, twin_tiles<2>, Split::plain>(),
-             half<3, twin_tiles<3>, Split::plain>()},
-    .amx = {half<1, amx_tiles<1>, Split::native>(), half<2, amx_tiles<2>, Split::native>(),
-            half<3, amx_tiles<3>, Split::native>()}};
+    .twin = {half<1, Unit::vectors>(), half<2, Unit::vectors>(), half<3, Unit::vectors>()},
+    .amx = {half<1, Unit::tiles>(), half<2, Unit::tiles>(), half<3, Unit::tiles>()}};
 }
 
 }  // namespace tessera
