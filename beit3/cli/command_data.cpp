@@ -39,6 +39,8 @@ std::array<double, 4> shares_with(double pairs) {
 
 int synth(SynthOptions& o) {
   o.world.scene.shares = shares_with(o.pairs);
+  const double habit = o.world.scene.smaller_first;
+  check<UsageError>(habit >= 0 && habit <= 1, "--smaller-first is {}; expected 0 … 1", habit);
   o.world.threads = static_cast<int>(o.threads > 0 ? o.threads : thread_count());
   o.world.instances = !o.no_instances;
   if (!o.again && is_world_of(o.folder, o.world)) {
@@ -85,6 +87,9 @@ Command synth_command() {
                   {"--rotation", &scene.rotation, "largest turn of a shape in degrees (0)"},
                   {"--pairs", &o->pairs,
                    "share of scenes that are two shapes and how they stand, 0 … 1 (0.3)"},
+                  {"--smaller-first", &scene.smaller_first,
+                   "how often captions to learn from name the smaller of two first, whatever "
+                   "chance would do, 0 … 1 (0)"},
                   {"--no-instances", &o->no_instances, "leave out the files of boxes and masks"},
                   {"--again", &o->again, "draw even if the world is there"},
                   {"--threads", &o->threads, "threads that draw; 0: one a core"}},

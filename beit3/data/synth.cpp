@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "beit3/data/synth_internal.h"
 #include "tensor/base/error.h"
@@ -43,6 +44,8 @@ void check_options(const SceneOptions& o, int64_t index) {
     sum += share;
   }
   check<ValueError>(sum > 0, "drawn world: the shares of scene kinds are all 0");
+  check<ValueError>(o.smaller_first >= 0 && o.smaller_first <= 1,
+                    "drawn world: smaller_first is {}; expected 0 to 1", o.smaller_first);
 }
 
 SceneKind draw_kind(const SceneOptions& options, RandomStream& random) {
@@ -66,7 +69,7 @@ Name draw_one(RandomStream& random, int64_t count) {
 
 /// What is in the scene; positions come later. Three or more objects are small, so that they fit;
 /// captions then keep silent about their size, which would give itself away.
-void draw_content(Scene& scene, RandomStream& random) {
+void draw_content(Scene& scene, double smaller_first, RandomStream& random) {
   scene.background = draw_one<Background>(random, kBackgrounds);
   const auto draw_object = [&] {
     SceneObject object;
@@ -97,6 +100,9 @@ void draw_content(Scene& scene, RandomStream& random) {
         scene.objects = {first, second};
         scene.first_group = 1;
         scene.relation = draw_one<Relation>(random, 4);
+        if (first.size > second.size && random.chance(smaller_first)) {
+          std::swap(scene.objects[0], scene.objects[1]);
+        }
         return;
       }
       constexpr int64_t kCounts[5][2] = {{1, 2}, {2, 1}, {1, 3}, {3, 1}, {2, 2}};
@@ -206,7 +212,7 @@ Scene compose(const SceneOptions& options, int64_t index) {
   Scene scene;
   RandomStream content(key.fold(kContentStream));
   scene.kind = draw_kind(options, content);
-  draw_content(scene, content);
+  draw_content(scene, index < kFirstHeldOut ? options.smaller_first : 0, content);
   RandomStream layout(key.fold(kLayoutStream));
   lay_out(scene, options, layout);
   scene.label = static_cast<int64_t>(scene.objects[0].colour) * kShapes +

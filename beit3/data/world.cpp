@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFormatName = "drawn world";
-constexpr int kFormatVersion = 3;
+constexpr int kFormatVersion = 4;
 constexpr const char* kMembers[] = {
     "images",     "train.jsonl",          "heldout.jsonl", "texts.txt",
     "words.json", "instances_train.json", "README.txt",    "instances_heldout.json",
@@ -58,6 +58,7 @@ std::string description(const WorldOptions& options) {
                         {"noise", s.noise},
                         {"rotation", s.rotation},
                         {"shares", {s.shares[0], s.shares[1], s.shares[2], s.shares[3]}},
+                        {"smaller_first", s.smaller_first},
                         {"questions", s.questions}}},
                       {"classes", classes}};
   return world.dump(1) + "\n";
@@ -313,6 +314,7 @@ SceneOptions read_scene_options(const std::string& path) {
     s.rotation = scene.at("rotation").get<double>();
     for (size_t i = 0; i < s.shares.size(); ++i)
       s.shares[i] = scene.at("shares").at(i).get<double>();
+    s.smaller_first = scene.at("smaller_first").get<double>();
     s.questions = scene.at("questions").get<int64_t>();
     return s;
   } catch (const Json::exception& error) {

@@ -57,6 +57,7 @@ TEST(Mistakes, AreErrorsWithASuggestion) {
   expect_error(run_beit3("config show --train.step 3"), 2, "did you mean --train.steps?");
   expect_error(run_beit3("data synth x --train many"), 2, "--train");
   expect_error(run_beit3("data synth x --pairs 2"), 2, "--pairs is 2; expected 0 … 1");
+  expect_error(run_beit3("data synth x --smaller-first 2"), 2, "--smaller-first is 2; expected 0");
   expect_error(run_beit3("data synth"), 2, "DIR");
   expect_error(run_beit3("eval x --hidden 1.5"), 2, "--hidden is 1.5; expected 0 … 1");
   expect_error(run_beit3("config show --optim.muon_lr -1"), 2, "must not be negative");

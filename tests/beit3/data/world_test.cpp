@@ -80,7 +80,8 @@ TEST(World, OfAnotherVersionIsRefused) {
     FAIL() << "not refused";
   } catch (const IoError& error) {
     EXPECT_EQ(std::string(error.what()),
-              "\"" + file + "\" describes a drawn world of version 1; this program draws version 3. " +
+              "\"" + file +
+                  "\" describes a drawn world of version 1; this program draws version 4. " +
                   "Draw it anew: beit3 data synth DIR --again");
   }
 }
