@@ -207,4 +207,8 @@ int run_command_line(const Command& root, const std::vector<std::string>& argume
   return place.command->run();
 }
 
+void check_share(std::string_view flag, double share) {
+  check<UsageError>(share >= 0 && share <= 1, "{} is {}; expected 0 … 1", flag, share);
+}
+
 }  // namespace tessera::beit3::cli

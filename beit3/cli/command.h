@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -41,5 +42,8 @@ int run_command_line(const Command& root, const std::vector<std::string>& argume
 
 /// Help of the command at `path` below the root. Throws UsageError if there is none.
 std::string help_text(const Command& root, const std::vector<std::string>& path);
+
+/// For flags that take a share of something. Throws UsageError unless it is 0 … 1.
+void check_share(std::string_view flag, double share);
 
 }  // namespace tessera::beit3::cli

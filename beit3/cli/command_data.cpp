@@ -31,7 +31,7 @@ std::array<double, 4> shares_with(double pairs) {
   std::array<double, 4> shares = SceneOptions().shares;
   double& usual = shares[static_cast<size_t>(SceneKind::pair)];
   if (pairs == usual) return shares;
-  check<UsageError>(pairs >= 0 && pairs <= 1, "--pairs is {}; expected 0 … 1", pairs);
+  check_share("--pairs", pairs);
   for (double& share : shares) share *= (1 - pairs) / (1 - usual);
   usual = pairs;
   return shares;
@@ -39,8 +39,7 @@ std::array<double, 4> shares_with(double pairs) {
 
 int synth(SynthOptions& o) {
   o.world.scene.shares = shares_with(o.pairs);
-  const double habit = o.world.scene.smaller_first;
-  check<UsageError>(habit >= 0 && habit <= 1, "--smaller-first is {}; expected 0 … 1", habit);
+  check_share("--smaller-first", o.world.scene.smaller_first);
   o.world.threads = static_cast<int>(o.threads > 0 ? o.threads : thread_count());
   o.world.instances = !o.no_instances;
   if (!o.again && is_world_of(o.folder, o.world)) {

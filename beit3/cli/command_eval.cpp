@@ -24,7 +24,7 @@ struct EvalOptions {
 
 int eval(const EvalOptions& o) {
   check<UsageError>(o.samples >= 0, "--samples is {}; expected 0 (all) or more", o.samples);
-  check<UsageError>(o.hidden >= 0 && o.hidden <= 1, "--hidden is {}; expected 0 … 1", o.hidden);
+  check_share("--hidden", o.hidden);
   o.machine.apply();
   const LoadedRun run = load_run(o.run);
   check<UsageError>(!run.recipe.data.held_out.empty() || !run.recipe.data.held_out_texts.empty(),
