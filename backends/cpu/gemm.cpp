@@ -1,6 +1,7 @@
 #include "backends/cpu/gemm.h"
 
 #include <atomic>
+#include <utility>
 
 #include "backends/cpu/amx.h"
 #include "backends/cpu/cpu_backend.h"
@@ -76,9 +77,27 @@ void CpuBackend::products(std::span<const Product> products) {
     check_matrix(p.a);
     check_matrix(p.b);
   }
+  if (products.empty()) return;
   const Name& active = active_name();
-  if (active.gemm == Gemm::openblas) return openblas_products(products);
-  active.parts == 0 ? packed_products(products) : split_products(products, active.parts);
+  const bool f64 = products[0].c.dtype == DType::f64;
+  const bool packed = active.gemm == Gemm::packed || (active.parts > 0 && f64);
+  if (packed) {
+    packed_products(products);
+  } else if (active.parts > 0) {
+    split_products(products, active.parts);
+  } else {
+    openblas_products(products);
+  }
+  for (const Product& p : products) {
+    if (!p.sums || (packed && sums_as_it_packs(p))) continue;
+    ConstView columns = p.a;
+    std::swap(columns.shape[0], columns.shape[1]);
+    std::swap(columns.strides[0], columns.strides[1]);
+    View sums = p.sums;
+    sums.shape = {1, p.sums.shape[0]};
+    sums.strides = {p.sums.strides[0], p.sums.strides[0]};
+    reduce(ReduceOp::sum, columns, sums, p.accumulate_sums);
+  }
 }
 
 }  // namespace tessera

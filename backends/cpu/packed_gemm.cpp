@@ -5,6 +5,7 @@
 
 #include "backends/cpu/amx.h"
 #include "backends/cpu/cpu_features.h"
+#include "backends/cpu/gemm_blocks.h"
 #include "backends/cpu/isa/split_gemm.h"
 #include "backends/cpu/scratch.h"
 #include "tensor/base/parallel.h"
@@ -16,17 +17,20 @@
 /// (the weights of a batch of one, a vocabulary) read once, where it lies. Blocks of c^T stay in
 /// the second-level cache until they are whole. A sum's terms and their order are the same, and so
 /// are its bits.
+///
+/// Where A has to be packed too (the gradient of a weight: both sides lie across the sums, which
+/// are long), a block packs what it needs of both, kGemmDepth terms at a time. That stays in the
+/// second-level cache, where B packed beforehand would be written to memory and read again by every
+/// block.
 namespace tessera {
 namespace {
 
 constexpr int64_t kPackedElements = 4 << 20;  // of all products of a round
-constexpr int64_t kBlockRows = 96;            // 96 x 256 of A lie in the second-level cache
-constexpr int64_t kBlockCols = 768;           // 96 x 768 of C too
-constexpr int64_t kLeastCols = 64;            // narrower pieces read A too often
-constexpr int64_t kMostPieces = 16;
-constexpr int64_t kTurnedRows = 512;       // 96 x 512 of c^T lie in the second-level cache
-constexpr int64_t kSerialPack = 1 << 14;   // fewer elements are not worth a region
-constexpr int64_t kSerialTerms = 1 << 18;  // some 5 us of multiply-adds are not either
+constexpr int64_t kCachedElements = 1 << 18;  // packed, they stay in the second-level cache
+constexpr int64_t kFewRows = 1024;            // b is not packed often either
+constexpr int64_t kTurnedRows = 512;          // 96 x 512 of c^T lie in the second-level cache
+constexpr int64_t kSerialPack = 1 << 14;      // fewer elements are not worth a region
+constexpr int64_t kSerialTerms = 1 << 18;     // some 5 us of multiply-adds are not either
 
 const GemmKernels& gemm_kernels() {
   if constexpr (kX86Kernels) {
@@ -60,7 +64,6 @@ const GemmHalf<float>& split_kernels(int parts) {
 }
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-int64_t pieces_of(int64_t n, int64_t piece) { return (n + piece - 1) / piece; }
 
 /// The matrix's lines (rows of A, columns of B) as the kernels pack them. The step of an axis of
 /// size 1 means nothing: it becomes 1 where that makes lines contiguous.
@@ -77,6 +80,7 @@ template <class T>
 struct Work {
   const Product* product;
   bool turned;
+  bool packs_both;  // a block at a time, all terms in the first round
   GemmSource<T> a, b;
   int64_t rows, cols, depth;  // of the whole product
   int64_t padded_cols;
@@ -93,11 +97,13 @@ bool may_turn(const Product& p) {
   return lies_ready && !p.accumulate && rows <= kTurnedRows && rows * (depth + cols) < cols * depth;
 }
 
+bool packs_both(const Product& p) {
+  const bool across = p.a.shape[1] != 1 && p.a.strides[1] != 1;
+  return across && !may_turn(p) && (p.c.shape[0] <= kFewRows || p.b.numel() > kCachedElements);
+}
+
 struct PackTask {
   int64_t work, k, col, cols;
-};
-struct Block {
-  int64_t work, row, rows, col, cols;
 };
 
 template <class T>
@@ -105,41 +111,46 @@ class Run {
  public:
   Run(const GemmHalf<T>& kernels, std::span<const Product> products) : kernels_(kernels) {
     work_.reserve(products.size());
-    int64_t padded = 0;
     for (const Product& p : products) {
-      padded += round_up(p.c.shape[is_turned(p) ? 0 : 1], kernels_.tile_cols);
+      if (p.c.numel() > 0) add(p);
     }
+    if (work_.empty()) return;
+    std::vector<GemmExtent> extents;
+    int64_t padded = 0, longest = 0;
+    for (const Work<T>& w : work_) {
+      extents.push_back({w.rows, w.cols, w.packs_both});
+      if (w.packs_both) continue;
+      padded += w.padded_cols;
+      longest = std::max(longest, w.depth);
+    }
+    blocks_ = cut_blocks(extents, kernels_.tile_rows, kernels_.tile_cols);
     // A round's share of the memory is the same for every product.
     const int64_t depth =
         std::max(kPackedElements / std::max<int64_t>(padded, 1) / kGemmDepth, int64_t{1}) *
         kGemmDepth;
-    for (const Product& p : products) {
-      if (p.c.numel() == 0) continue;
-      const bool turned = is_turned(p);
-      const GemmSource<T> a = source_of<T>(p.a, 0), b = source_of<T>(p.b, 1);
-      const int64_t rows = p.c.shape[turned ? 1 : 0], cols = p.c.shape[turned ? 0 : 1];
-      work_.push_back({.product = &p,
-                       .turned = turned,
-                       .a = turned ? b : a,
-                       .b = turned ? a : b,
-                       .rows = rows,
-                       .cols = cols,
-                       .depth = p.a.shape[1],
-                       .padded_cols = round_up(cols, kernels_.tile_cols)});
-      lay_bias(work_.back());
-      longest_ = std::max(longest_, p.a.shape[1]);
-    }
-    if (work_.empty()) return;
-    cut_blocks();
     int64_t begin = 0;
     do {  // once for sums of no terms too
       round(begin, depth);
       begin += depth;
-    } while (begin < longest_);
+    } while (begin < longest);
   }
 
  private:
-  bool is_turned(const Product& p) const { return kernels_.reads_in_place && may_turn(p); }
+  void add(const Product& p) {
+    const bool turned = kernels_.reads_in_place && may_turn(p);
+    const GemmSource<T> a = source_of<T>(p.a, 0), b = source_of<T>(p.b, 1);
+    const int64_t rows = p.c.shape[turned ? 1 : 0], cols = p.c.shape[turned ? 0 : 1];
+    work_.push_back({.product = &p,
+                     .turned = turned,
+                     .packs_both = kernels_.reads_in_place && packs_both(p),
+                     .a = turned ? b : a,
+                     .b = turned ? a : b,
+                     .rows = rows,
+                     .cols = cols,
+                     .depth = p.a.shape[1],
+                     .padded_cols = round_up(cols, kernels_.tile_cols)});
+    lay_bias(work_.back());
+  }
 
   static void lay_bias(Work<T>& w) {
     const ConstView& bias = w.product->bias;
@@ -151,58 +162,17 @@ class Run {
     w.bias = w.strided_bias.data();
   }
 
-  int64_t rows_of_block(const Work<T>& w) const {
-    const int64_t step = kernels_.tile_rows;
-    const int64_t most = std::max(kBlockRows / step, int64_t{1}) * step;
-    return round_up(pieces_of(w.rows, pieces_of(w.rows, most)), step);
-  }
-  /// Pieces of the columns of one block of rows.
-  static int64_t col_pieces(const Work<T>& w, int64_t wanted) {
-    return std::max(pieces_of(w.cols, kBlockCols), std::min(wanted, pieces_of(w.cols, kLeastCols)));
-  }
-
-  /// In how many pieces columns are cut so that hardly a thread is without a block in the end.
-  int64_t balanced_pieces() const {
-    const int64_t threads = thread_count();
-    int64_t best = 1;
-    double least = 1e9;
-    for (int64_t wanted = 1; wanted <= kMostPieces && least > 1.03; ++wanted) {
-      int64_t blocks = 0;
-      for (const Work<T>& w : work_) {
-        blocks += pieces_of(w.rows, rows_of_block(w)) * col_pieces(w, wanted);
-      }
-      const double turns = static_cast<double>(pieces_of(blocks, threads) * threads);
-      const double stretch = turns / static_cast<double>(blocks);
-      if (stretch < least) {
-        least = stretch;
-        best = wanted;
-      }
-    }
-    return best;
-  }
-
-  /// Rows in blocks, and columns too where it helps: results do not depend on the cut.
-  void cut_blocks() {
-    const int64_t wanted = balanced_pieces();
-    for (size_t i = 0; i < work_.size(); ++i) {
-      const Work<T>& w = work_[i];
-      const int64_t rows = rows_of_block(w);
-      const int64_t cols = round_up(pieces_of(w.cols, col_pieces(w, wanted)), kernels_.tile_cols);
-      for (int64_t row = 0; row < w.rows; row += rows) {
-        for (int64_t col = 0; col < w.cols; col += cols) {
-          blocks_.push_back({static_cast<int64_t>(i), row, std::min(rows, w.rows - row), col,
-                             std::min(cols, w.cols - col)});
-        }
-      }
-    }
-  }
-
   void round(int64_t begin, int64_t depth) {
     int64_t elements = 0, terms = 0;
     for (Work<T>& w : work_) {
       w.begin = std::min(begin, w.depth);
       w.end = std::min(begin + depth, w.depth);
-      elements += padded_depth(w.end - w.begin) * w.padded_cols;
+      if (w.packs_both) {
+        w.begin = begin == 0 ? 0 : w.depth;
+        w.end = w.depth;
+      } else {
+        elements += padded_depth(w.end - w.begin) * w.padded_cols;
+      }
       terms += (w.end - w.begin) * w.rows * w.cols;
     }
     const Scratch packed(static_cast<size_t>(elements * kernels_.packed_bytes));
@@ -210,6 +180,7 @@ class Run {
     tasks_.clear();
     for (size_t i = 0; i < work_.size(); ++i) {
       Work<T>& w = work_[i];
+      if (w.packs_both) continue;
       w.packed = at;
       at += padded_depth(w.end - w.begin) * w.padded_cols * kernels_.packed_bytes;
       constexpr int64_t kCols = 128;  // 128 x 256 elements take some 20 us
@@ -239,6 +210,9 @@ class Run {
 
   static int64_t depth_at(const Work<T>& w, int64_t k) { return std::min(kGemmDepth, w.end - k); }
   int64_t padded_depth(int64_t depth) const { return round_up(depth, kernels_.depth_step); }
+  Scratch panels_for(int64_t lines) const {
+    return Scratch(static_cast<size_t>(lines * kGemmDepth * kernels_.packed_bytes));
+  }
   std::byte* panels(const Work<T>& w, int64_t k, int64_t col) const {
     const int64_t before = (k - w.begin) * w.padded_cols + col * padded_depth(depth_at(w, k));
     return w.packed + before * kernels_.packed_bytes;
@@ -251,8 +225,8 @@ class Run {
     kernels_.pack_b(from, t.cols, depth_at(w, t.k), panels(w, t.k, t.col));
   }
 
-  void multiply(const Block& block) const {
-    const Work<T>& w = work_[static_cast<size_t>(block.work)];
+  void multiply(const GemmRange& block) const {
+    const Work<T>& w = work_[static_cast<size_t>(block.product)];
     if (w.begin == w.end && w.begin > 0) return;  // done in earlier rounds
     const Product& p = *w.product;
     const int64_t c_row = p.c.shape[0] == 1 ? p.c.shape[1] : p.c.strides[0];
@@ -278,11 +252,15 @@ class Run {
   }
 
   /// All parts of this round, added up in the block at `c`.
-  void add_parts(const Work<T>& w, const Block& block, T* c, int64_t c_row, const T* bias,
+  void add_parts(const Work<T>& w, const GemmRange& block, T* c, int64_t c_row, const T* bias,
                  bool accumulate) const {
     const bool in_place = kernels_.reads_in_place && w.a.k_step == 1;
-    const int64_t elements = in_place ? 0 : round_up(block.rows, kernels_.tile_rows) * kGemmDepth;
-    const Scratch a_panels(static_cast<size_t>(elements * kernels_.packed_bytes));
+    const Scratch a_panels = panels_for(in_place ? 0 : round_up(block.rows, kernels_.tile_rows));
+    const Scratch b_panels =
+        panels_for(w.packs_both ? round_up(block.cols, kernels_.tile_cols) : 0);
+    T* const sums = w.packs_both && block.col == 0 && sums_as_it_packs(*w.product)
+                        ? w.product->sums.template as<T>() + block.row
+                        : nullptr;
     int64_t k = w.begin;
     do {
       GemmSource<T> a = w.a;
@@ -292,7 +270,7 @@ class Run {
                         .depth = depth_at(w, k),
                         .a = a.from,
                         .a_row = a.line_step,
-                        .b = panels(w, k, block.col),
+                        .b = w.packs_both ? b_panels.data() : panels(w, k, block.col),
                         .c = c,
                         .c_row = c_row,
                         .bias = k == 0 ? bias : nullptr,
@@ -301,19 +279,31 @@ class Run {
         kernels_.pack_a(a, block.rows, part.depth, a_panels.data());
         part.packed_a = a_panels.data();
       }
+      if (sums != nullptr) {
+        kernels_.sum_a(a_panels.data(), block.rows, part.depth, sums,
+                       w.product->accumulate_sums || k > 0);
+      }
+      if (w.packs_both) {
+        GemmSource<T> b = w.b;
+        b.from += block.col * b.line_step + k * b.k_step;
+        kernels_.pack_b(b, block.cols, part.depth, b_panels.data());
+      }
       kernels_.multiply(part);
       k += kGemmDepth;
     } while (k < w.end);
   }
 
   const GemmHalf<T>& kernels_;
-  int64_t longest_ = 0;
   std::vector<Work<T>> work_;
-  std::vector<Block> blocks_;
+  std::vector<GemmRange> blocks_;
   std::vector<PackTask> tasks_;
 };
 
 }  // namespace
+
+bool sums_as_it_packs(const Product& p) {
+  return p.sums && packs_both(p) && (p.sums.strides[0] == 1 || p.sums.shape[0] == 1);
+}
 
 void packed_products(std::span<const Product> products) {
   if (products.empty()) return;

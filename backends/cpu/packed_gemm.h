@@ -15,7 +15,10 @@ namespace tessera {
 /// An element is the sum of parts of `kGemmDepth` terms each. A part is one chain of fused
 /// multiply-adds, ascending from zero; parts are added in order, the bias and what c held with the
 /// first.
+///
+/// `sums` are made where `sums_as_it_packs`, in the same order; others are left to the caller.
 void packed_products(std::span<const Product> products);
+bool sums_as_it_packs(const Product& product);
 
 /// The same, f32 by way of 1, 2 or 3 bf16 parts (isa/split_gemm.h), on AMX where it works and in
 /// vectors elsewhere: the same bits. f64 is as in packed_products.

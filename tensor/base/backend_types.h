@@ -15,11 +15,14 @@ namespace tessera {
 /// b     (K, N)  likewise
 /// c     (M, N)  row view; overlaps no input
 /// bias  (N)     added to every row; may be absent
+/// sums  (M)     the sum of each row of a; may be absent
 struct Product {
   ConstView a, b;
   View c;
-  ConstView bias;
+  ConstView bias = {};
   bool accumulate = false;  ///< add to c instead of replacing it
+  View sums = {};
+  bool accumulate_sums = false;
 };
 
 /// The parameters of one range of rows in a grouped layer norm: rows from the previous group's end

@@ -1,6 +1,7 @@
 #include "tensor/ops/matmul.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tensor/ops/cast.h"
 #include "tensor/ops/creation.h"
@@ -288,6 +289,15 @@ kernels::LinearGrad kernels::grouped_linear_backward(const Tensor& g_in, const T
   Tensors kept(weights.begin(), weights.end());
   std::vector<Product> products;
   products.reserve(2 * n);
+  std::vector<View> sums(n);  // the biases' gradients, still to be computed
+  for (size_t i = 0; i < std::min(n, db.size()); ++i) {
+    if (!db[i].wanted) continue;
+    const Tensor& into = db[i].into;
+    if (!into.defined()) grad.db[i] = empty({g.size(1)}, g.options());
+    sums[i] = (into.defined() ? into : grad.db[i]).mutable_view();
+    if (into.defined()) into.mark_changed("grouped_linear_backward");
+  }
+  const auto adds_sums = [&](size_t i) { return db[i].into.defined() && db[i].accumulate; };
   for (size_t i = 0; i < n; ++i) {
     const int64_t begin = groups.begin(i), rows = groups.end(i) - begin;
     const Matrix g_rows = mg.row_range(begin, begin + rows);
@@ -308,24 +318,23 @@ kernels::LinearGrad kernels::grouped_linear_backward(const Tensor& g_in, const T
                           {},
                           into.defined() && dw[i].accumulate});
       if (into.defined()) into.mark_changed("grouped_linear_backward");
+      if (sums[i] && rows > 0 && target.numel() > 0) {
+        products.back().sums = std::exchange(sums[i], {});
+        products.back().accumulate_sums = adds_sums(i);
+      }
     }
   }
   run(backend, products);
 
-  for (size_t i = 0; i < db.size() && i < n; ++i) {
-    if (!db[i].wanted) continue;
-    const Tensor& into = db[i].into;
-    if (!into.defined()) grad.db[i] = empty({g.size(1)}, g.options());
-    View target = (into.defined() ? into : grad.db[i]).mutable_view();
+  for (size_t i = 0; i < n; ++i) {
+    if (!sums[i] || sums[i].numel() == 0) continue;
+    View target = sums[i];
     target.strides = {target.strides[0], target.strides[0]};
     target.shape = {1, g.size(1)};
-    if (target.numel() > 0) {
-      const Matrix g_rows = mg.row_range(groups.begin(i), groups.end(i));
-      // A range of one row is a sum over nothing to the reduction: its axis has size 1 on both
-      // sides, which it copies or adds all the same.
-      backend.reduce(ReduceOp::sum, g_rows.view(), target, into.defined() && db[i].accumulate);
-    }
-    if (into.defined()) into.mark_changed("grouped_linear_backward");
+    const Matrix g_rows = mg.row_range(groups.begin(i), groups.end(i));
+    // A range of one row is a sum over nothing to the reduction: its axis has size 1 on both sides,
+    // which it copies or adds all the same.
+    backend.reduce(ReduceOp::sum, g_rows.view(), target, adds_sums(i));
   }
   return grad;
 }

@@ -1,6 +1,8 @@
 #include "backends/cpu/isa/gemm.h"
 
 #include <algorithm>
+#include <cstring>
+#include <type_traits>
 
 #include "backends/cpu/isa/simd.h"
 #include "backends/cpu/isa/tile.h"
@@ -49,6 +51,9 @@ inline Pair<V> fma(Pair<V> a, Pair<V> b, Pair<V> c) {
   return {fma(a.left, b.left, c.left), fma(a.right, b.right, c.right)};
 }
 
+template <class T>
+using Lanes = std::conditional_t<std::is_same_v<T, float>, F32x16, F64x16>;
+
 /// A row of a tile, and the rows that fill the registers: accumulators, a row of b, a broadcast.
 template <class T>
 struct TileOf {
@@ -68,7 +73,7 @@ struct TileOf<float> {
 
 /// Whole panels of lines that lie side by side: element (line, k) at from[line + k * k_step]. Some
 /// terms of all panels before the next ones, so that what one panel leaves of a cache line is still
-/// there for its neighbour.
+/// there for its neighbour. Rows lie too far apart for the processor to see the next ones coming.
 template <int Panel, class T>
 inline void pack_copied(const T* from, int64_t k_step, int64_t panels, int64_t depth, T* to) {
   constexpr int64_t kTerms = 16;
@@ -77,8 +82,10 @@ inline void pack_copied(const T* from, int64_t k_step, int64_t panels, int64_t d
     for (int64_t p = 0; p < panels; ++p) {
       const T* row = from + p * Panel + begin * k_step;
       T* out = to + (p * depth + begin) * Panel;
+      const int64_t ahead = end + kTerms <= depth ? kTerms * k_step : 0;
       for (int64_t k = begin; k < end; ++k, row += k_step, out += Panel) {
-        for (int i = 0; i < Panel; ++i) out[i] = row[i];
+        for (int i = 0; i < Panel; i += 64 / sizeof(T)) __builtin_prefetch(row + ahead + i);
+        std::memcpy(out, row, Panel * sizeof(T));
       }
     }
   }
@@ -121,6 +128,19 @@ template <int Panel, class T>
     for (int64_t i = 0; i < Panel; ++i) {
       to[k * Panel + i] = i < rest ? from[i * source.line_step + k * source.k_step] : T(0);
     }
+  }
+}
+
+template <int Panel, class V, class T>
+[[gnu::flatten]] void sum_panels(const void* panels, int64_t lines, int64_t depth, T* sums,
+                                 bool accumulate) {
+  const T* from = static_cast<const T*>(panels);
+  for (int64_t i = 0; i < lines; i += Panel, sums += Panel) {
+    V sum(T(0));
+    for (int64_t k = 0; k < depth; ++k, from += Panel) sum = sum + V::load(from, Panel);
+    const int64_t n = std::min<int64_t>(Panel, lines - i);
+    if (accumulate) sum = sum + V::load(sums, n);
+    sum.store(sums, n);
   }
 }
 
@@ -209,8 +229,11 @@ template <class T>
 template <class T>
 constexpr GemmHalf<T> half() {
   constexpr int kRows = TileOf<T>::kRows, kCols = TileOf<T>::Row::kLanes;
-  return {kRows,          kCols,          sizeof(T),   1,           true,
-          pack<kRows, T>, pack<kCols, T>, multiply<T>, transpose<T>};
+  return {kRows,          kCols,
+          sizeof(T),      1,
+          true,           pack<kRows, T>,
+          pack<kCols, T>, multiply<T>,
+          transpose<T>,   sum_panels<kRows, Lanes<T>, T>};
 }
 
 }  // namespace

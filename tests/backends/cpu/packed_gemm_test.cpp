@@ -150,6 +150,54 @@ TEST(PackedGemm, ATurnedProductWritesItsOwnRowsAlone) {
   }
 }
 
+/// Gradients of weights: a and b both lie across the sums, and each block packs both. Beside it a
+/// product whose b is packed beforehand, in more rounds than one.
+TEST(PackedGemm, BlocksThatPackBothSidesHaveTheSameBits) {
+  const Isa isa_before = active_isa();
+  const int threads_before = thread_count();
+  struct Case {
+    int64_t m, n, k;
+  };
+  for (DType dtype : {DType::f32, DType::f64}) {
+    for (const Case& size : {Case{61, 401, 700}, {1, 300, 900}, {270, 810, 300}}) {
+      const HostArray a = random(dtype, {size.m, size.k}, 1), bias = random(dtype, {size.n}, 3);
+      const HostArray across = random(dtype, {size.m, size.k}, 1, Layout::transposed);
+      const HostArray b = random(dtype, {size.k, size.n}, 2),
+                      c0 = random(dtype, {size.m, size.n}, 4);
+      const HostArray long_a = random(dtype, {2, 300000}, 5),
+                      long_b = random(dtype, {300000, 3}, 6);
+      const HostArray expected = multiply(a, b, bias.in()),
+                      long_expected = multiply(long_a, long_b);
+      HostArray sum(dtype, {size.m, size.n});
+      sum.fill([&](int64_t i) { return c0.get(i); });
+      const Product add{a.in(), b.in(), sum.view(), {}, true};
+      packed_products({&add, 1});
+      const bool small = size.m * size.n * size.k < (20 << 20);
+      const int best = static_cast<int>(best_isa());
+      for (int set = small ? 0 : best; set <= best; ++set) {
+        for (int threads : {1, 2, 3, 8}) {
+          set_isa(static_cast<Isa>(set));
+          set_thread_count(threads);
+          const std::string name = format("{}, {} threads, {} x {} x {}", to_string(active_isa()),
+                                          threads, size.m, size.n, size.k);
+          HostArray c(dtype, {size.m, size.n}), long_c(dtype, {2, 3});
+          const Product both[] = {{across.in(), b.in(), c.view(), bias.in(), false},
+                                  {long_a.in(), long_b.in(), long_c.view(), {}, false}};
+          packed_products(both);
+          EXPECT_EQ(c.bytes(), expected.bytes()) << name;
+          EXPECT_EQ(long_c.bytes(), long_expected.bytes()) << name;
+          c.fill([&](int64_t i) { return c0.get(i); });
+          const Product added{across.in(), b.in(), c.view(), {}, true};
+          packed_products({&added, 1});
+          EXPECT_EQ(c.bytes(), sum.bytes()) << name << ", added";
+        }
+      }
+    }
+  }
+  set_isa(isa_before);
+  set_thread_count(threads_before);
+}
+
 TEST(PackedGemm, SumsTooLongForOneRound) {
   // 16 columns padded times 300,000 terms pass the memory of a round.
   constexpr int64_t kDepth = 300000;

@@ -91,6 +91,43 @@ TEST_P(Products, AgainstSumsInF64) {
   }
 }
 
+/// The gradient of a bias comes with that of its weight: a is transposed, long and short.
+TEST_P(Products, SumsOfRows) {
+  for (DType dtype : {DType::f32, DType::f64}) {
+    for (const Case& size :
+         {Case{1, 1, 1}, {5, 3, 2}, {40, 7, 600}, {1100, 30, 50}, {1100, 9, 300}}) {
+      for (int bits = 0; bits < 8; ++bits) {
+        const bool across = bits & 1, accumulate = bits & 2, spread = bits & 4;
+        Operands o(dtype, size, across, false);
+        HostArray sums(dtype, {2 * size.m});
+        sums.random(5, -1, 1);
+        const std::vector<double> before = sums.values(), a = o.a.values();
+        View to = sums.view();
+        to.shape = {size.m};
+        if (spread) to.strides = {2};
+        const Product p{o.a.in(), o.b.in(), o.c.view(), {}, false, to, accumulate};
+        cpu_backend().products({&p, 1});
+        const int64_t step = spread ? 2 : 1;
+        for (int64_t i = 0; i < size.m; ++i) {
+          double expected = accumulate ? before[static_cast<size_t>(i * step)] : 0;
+          double total = std::abs(expected);
+          for (int64_t k = 0; k < size.k; ++k) {
+            const double x = a[static_cast<size_t>(i * size.k + k)];
+            expected += x;
+            total += std::abs(x);
+          }
+          const double roundings = 4 + std::sqrt(static_cast<double>(size.k));
+          ASSERT_TRUE(close(sums.get(i * step), expected, roundings * epsilon_of(dtype) * total))
+              << size.m << " " << size.n << " " << size.k << " bits " << bits << " at " << i;
+        }
+        for (int64_t i = spread ? 1 : size.m; i < 2 * size.m; i += step) {
+          ASSERT_EQ(sums.get(i), before[static_cast<size_t>(i)]) << "beside the sums, " << i;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Products, EmptyAxes) {
   for (const Case& size : {Case{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {0, 0, 0}}) {
     for (int bits = 0; bits < 16; ++bits) {
