@@ -213,6 +213,15 @@ class NaiveBackend final : public Backend {
         if (p.bias) total += load(p.bias, at[1] * p.bias.strides[0]);
         store(p.c, offset_of(p.c, at), total);
       });
+      if (!p.sums) continue;
+      for (int64_t i = 0; i < p.sums.shape[0]; ++i) {
+        const int64_t to = i * p.sums.strides[0];
+        double total = p.accumulate_sums ? load(p.sums, to) : 0;
+        for (int64_t k = 0; k < p.a.shape[1]; ++k) {
+          total += load(p.a, i * p.a.strides[0] + k * p.a.strides[1]);
+        }
+        store(p.sums, to, total);
+      }
     }
   }
   void global_norm(std::span<const ConstView> tensors, View y) override {
