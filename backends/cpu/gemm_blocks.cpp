@@ -18,7 +18,6 @@ struct Size {
   int64_t rows, cols;
 };
 
-int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 int64_t pieces_of(int64_t n, int64_t piece) { return (n + piece - 1) / piece; }
 
 int64_t rows_of_block(const GemmExtent& p, int64_t tile_rows) {
@@ -58,10 +57,14 @@ Size size_of_both(const GemmExtent& p, int64_t tile_rows, int64_t tile_cols) {
   const int64_t threads = thread_count();
   const int64_t least_rows = pieces_of(p.rows, kBothRows),
                 least_cols = pieces_of(p.cols, kBothCols);
+  // More pieces than threads beyond the least help no balance, and none is smaller than a tile.
+  const int64_t more = std::min(threads - 1, kMostPieces);
+  const int64_t most_rows = std::min(least_rows + more, pieces_of(p.rows, tile_rows));
+  const int64_t most_cols = std::min(least_cols + more, pieces_of(p.cols, tile_cols));
   Size best{};
   double least = 0;
-  for (int64_t r = least_rows; r < least_rows + kMostPieces; ++r) {
-    for (int64_t c = least_cols; c < least_cols + kMostPieces; ++c) {
+  for (int64_t r = least_rows; r <= most_rows; ++r) {
+    for (int64_t c = least_cols; c <= most_cols; ++c) {
       const Size size{round_up(pieces_of(p.rows, r), tile_rows),
                       round_up(pieces_of(p.cols, c), tile_cols)};
       const int64_t blocks = pieces_of(p.rows, size.rows) * pieces_of(p.cols, size.cols);

@@ -6,6 +6,8 @@
 
 namespace tessera {
 
+inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
 /// What decides how the result of a product is cut into blocks.
 struct GemmExtent {
   int64_t rows = 0, cols = 0;

@@ -63,8 +63,6 @@ const GemmHalf<float>& split_kernels(int parts) {
   return of(portable::split_kernels);
 }
 
-int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
 /// The matrix's lines (rows of A, columns of B) as the kernels pack them. The step of an axis of
 /// size 1 means nothing: it becomes 1 where that makes lines contiguous.
 template <class T>
@@ -82,8 +80,8 @@ struct Work {
   bool turned;
   bool packs_both;  // a block at a time, all terms in the first round
   GemmSource<T> a, b;
-  int64_t rows, cols, depth;  // of the whole product
-  int64_t padded_cols;
+  int64_t rows, cols, depth;    // of the whole product
+  int64_t padded_cols;          // of B packed beforehand, in whole panels
   int64_t begin = 0, end = 0;   // terms of this round
   std::byte* packed = nullptr;  // panels of B, one part of kGemmDepth after the other
   const T* bias = nullptr;
@@ -119,9 +117,8 @@ class Run {
     int64_t padded = 0, longest = 0;
     for (const Work<T>& w : work_) {
       extents.push_back({w.rows, w.cols, w.packs_both});
-      if (w.packs_both) continue;
       padded += w.padded_cols;
-      longest = std::max(longest, w.depth);
+      if (!w.packs_both) longest = std::max(longest, w.depth);
     }
     blocks_ = cut_blocks(extents, kernels_.tile_rows, kernels_.tile_cols);
     // A round's share of the memory is the same for every product.
@@ -140,15 +137,16 @@ class Run {
     const bool turned = kernels_.reads_in_place && may_turn(p);
     const GemmSource<T> a = source_of<T>(p.a, 0), b = source_of<T>(p.b, 1);
     const int64_t rows = p.c.shape[turned ? 1 : 0], cols = p.c.shape[turned ? 0 : 1];
+    const bool both = kernels_.reads_in_place && packs_both(p);
     work_.push_back({.product = &p,
                      .turned = turned,
-                     .packs_both = kernels_.reads_in_place && packs_both(p),
+                     .packs_both = both,
                      .a = turned ? b : a,
                      .b = turned ? a : b,
                      .rows = rows,
                      .cols = cols,
                      .depth = p.a.shape[1],
-                     .padded_cols = round_up(cols, kernels_.tile_cols)});
+                     .padded_cols = both ? 0 : round_up(cols, kernels_.tile_cols)});
     lay_bias(work_.back());
   }
 
@@ -170,9 +168,8 @@ class Run {
       if (w.packs_both) {
         w.begin = begin == 0 ? 0 : w.depth;
         w.end = w.depth;
-      } else {
-        elements += padded_depth(w.end - w.begin) * w.padded_cols;
       }
+      elements += padded_depth(w.end - w.begin) * w.padded_cols;
       terms += (w.end - w.begin) * w.rows * w.cols;
     }
     const Scratch packed(static_cast<size_t>(elements * kernels_.packed_bytes));
@@ -316,7 +313,6 @@ void packed_products(std::span<const Product> products) {
 
 void split_products(std::span<const Product> products, int parts) {
   if (products.empty()) return;
-  if (products[0].c.dtype == DType::f64) return packed_products(products);
   Run<float>(split_kernels(parts), products);
 }
 

@@ -20,8 +20,8 @@ namespace tessera {
 void packed_products(std::span<const Product> products);
 bool sums_as_it_packs(const Product& product);
 
-/// The same, f32 by way of 1, 2 or 3 bf16 parts (isa/split_gemm.h), on AMX where it works and in
-/// vectors elsewhere: the same bits. f64 is as in packed_products.
+/// The same, f32 alone, by way of 1, 2 or 3 bf16 parts (isa/split_gemm.h), on AMX where it works
+/// and in vectors elsewhere: the same bits. `sums` are left to the caller.
 void split_products(std::span<const Product> products, int parts);
 
 /// Terms of a part. At tiles of 16 columns a panel of B and one of A fill most of a first-level

@@ -131,6 +131,7 @@ template <int Panel, class T>
   }
 }
 
+/// Sums over k of the lines in panels of `Panel`, each one chain.
 template <int Panel, class V, class T>
 [[gnu::flatten]] void sum_panels(const void* panels, int64_t lines, int64_t depth, T* sums,
                                  bool accumulate) {
