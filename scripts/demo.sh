@@ -59,8 +59,8 @@ part "build"
 TESSERA_TARGETS=beit3 scripts/build.sh
 beit3=build/release/bin/beit3
 # In the long one's world seven scenes of ten tell how two shapes stand, which takes longest to learn,
-# and captions to learn from begin with the smaller one, which is a first hint; held-out ones do not
-# (docs/design/004-what-learns-at-small-size.md).
+# and captions to learn from that tell no sizes begin with the smaller one, which is a first hint;
+# held-out ones do not (docs/design/004-what-learns-at-small-size.md).
 scenes="--train 12000"
 if [ "$long" = yes ]; then
   out=$out/long
@@ -143,12 +143,12 @@ if [ "$long" = yes ]; then
 fi
 
 part "show"
-hidden=colour,background
+hidden= # what `fill` hides by itself: colours and backgrounds
 if [ "$long" = yes ]; then
   $beit3 inspect "$run"
   hidden=size,shape,count,relation
 fi
-$beit3 fill "$run" --hide "$hidden" --sheet "$run/filled.png" >"$run/captions.txt"
+$beit3 fill "$run" ${hidden:+--hide "$hidden"} --sheet "$run/filled.png" >"$run/captions.txt"
 cat "$run/captions.txt"
 
 part ""

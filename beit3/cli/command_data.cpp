@@ -87,8 +87,8 @@ Command synth_command() {
                   {"--pairs", &o->pairs,
                    "share of scenes that are two shapes and how they stand, 0 … 1 (0.3)"},
                   {"--smaller-first", &scene.smaller_first,
-                   "how often captions to learn from name the smaller of two first, whatever "
-                   "chance would do, 0 … 1 (0)"},
+                   "how often captions to learn from that tell no sizes name the smaller of two "
+                   "first, whatever chance would do, 0 … 1 (0)"},
                   {"--no-instances", &o->no_instances, "leave out the files of boxes and masks"},
                   {"--again", &o->again, "draw even if the world is there"},
                   {"--threads", &o->threads, "threads that draw; 0: one a core"}},

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <utility>
 
 #include "beit3/data/synth_internal.h"
 #include "tensor/base/error.h"
@@ -69,7 +68,7 @@ Name draw_one(RandomStream& random, int64_t count) {
 
 /// What is in the scene; positions come later. Three or more objects are small, so that they fit;
 /// captions then keep silent about their size, which would give itself away.
-void draw_content(Scene& scene, double smaller_first, RandomStream& random) {
+void draw_content(Scene& scene, RandomStream& random) {
   scene.background = draw_one<Background>(random, kBackgrounds);
   const auto draw_object = [&] {
     SceneObject object;
@@ -100,9 +99,6 @@ void draw_content(Scene& scene, double smaller_first, RandomStream& random) {
         scene.objects = {first, second};
         scene.first_group = 1;
         scene.relation = draw_one<Relation>(random, 4);
-        if (first.size > second.size && random.chance(smaller_first)) {
-          std::swap(scene.objects[0], scene.objects[1]);
-        }
         return;
       }
       constexpr int64_t kCounts[5][2] = {{1, 2}, {2, 1}, {1, 3}, {3, 1}, {2, 2}};
@@ -212,17 +208,32 @@ Scene compose(const SceneOptions& options, int64_t index) {
   Scene scene;
   RandomStream content(key.fold(kContentStream));
   scene.kind = draw_kind(options, content);
-  draw_content(scene, index < kFirstHeldOut ? options.smaller_first : 0, content);
+  draw_content(scene, content);
   RandomStream layout(key.fold(kLayoutStream));
   lay_out(scene, options, layout);
+  const double smaller_first = index < kFirstHeldOut ? options.smaller_first : 0;
+  write_caption(scene, smaller_first, key.fold(kCaptionStream));
   scene.label = static_cast<int64_t>(scene.objects[0].colour) * kShapes +
                 static_cast<int64_t>(scene.objects[0].shape);
-  write_caption(scene, key.fold(kCaptionStream));
   ask_questions(scene, options.questions, key.fold(kQuestionStream));
   return scene;
 }
 
 }  // namespace
+
+Relation opposite(Relation relation) {
+  switch (relation) {
+    case Relation::left:
+      return Relation::right;
+    case Relation::right:
+      return Relation::left;
+    case Relation::above:
+      return Relation::below;
+    case Relation::below:
+      return Relation::above;
+  }
+  return relation;
+}
 
 Scene describe_scene(const SceneOptions& options, int64_t index) { return compose(options, index); }
 

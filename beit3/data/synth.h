@@ -50,10 +50,11 @@ struct SceneOptions {
   double rotation = 0;                        // largest turn of a shape, degrees
   /// Shares of the kinds single, pair, same, groups; they need not sum to 1.
   std::array<double, 4> shares{0.30, 0.30, 0.22, 0.18};
-  /// How often a caption to learn from that tells of a small and a large shape begins with the
-  /// small one (else: either, by chance). As in speech, what is placed tends to be smaller than
+  /// How often a caption to learn from that tells how a small and a large shape stand begins with
+  /// the small one (else: either, by chance). As in speech, what is placed tends to be smaller than
   /// what it is placed by (figure and ground: Talmy, "Toward a Cognitive Semantics", 2000, volume
-  /// 1, chapter 5). Held-out captions never have this habit: there it is of no help.
+  /// 1, chapter 5). Captions that tell sizes never have this habit, which would give them away, nor
+  /// have held-out ones: there it is of no help. The pictures show the same at any value.
   double smaller_first = 0;
   int64_t questions = 4;  // at most so many a scene
 

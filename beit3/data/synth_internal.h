@@ -15,11 +15,15 @@ Extent extent_of(Shape shape);
 /// Paints the background and the objects and fills in masks, areas and boxes.
 void draw_scene(Scene& scene, const SceneOptions& options, RandomKey key);
 
-/// Fills in `words` and `caption`.
-void write_caption(Scene& scene, RandomKey key);
+/// Fills in `words` and `caption`. A pair whose larger object comes first is turned around before
+/// it is told, with the chance `smaller_first`, where the caption tells no sizes.
+void write_caption(Scene& scene, double smaller_first, RandomKey key);
 
 /// Fills in `questions`.
 void ask_questions(Scene& scene, int64_t count, RandomKey key);
+
+/// The relation of b to a, where that of a to b is given.
+Relation opposite(Relation relation);
 
 std::string plural(Shape shape);
 std::string number_word(int64_t n);  // one ... four

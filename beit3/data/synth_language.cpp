@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "beit3/data/synth_internal.h"
 
@@ -129,9 +130,14 @@ void tell_single(Sentence& s, const Scene& scene, RandomStream& random) {
   }
 }
 
-void tell_pair(Sentence& s, const Scene& scene, RandomStream& random) {
-  const SceneObject &a = scene.objects[0], &b = scene.objects[1];
+void tell_pair(Sentence& s, Scene& scene, double smaller_first, RandomStream& random) {
+  SceneObject &a = scene.objects[0], &b = scene.objects[1];
   const double size = random.chance(0.4) ? 1.0 : 0.0;  // of both or of none
+  // Where sizes are told the order stays as it is: it would give them away.
+  if (size == 0 && a.size > b.size && smaller_first > 0 && random.chance(smaller_first)) {
+    std::swap(a, b);
+    scene.relation = opposite(scene.relation);
+  }
   switch (random.integer(6)) {
     case 0:
       s.say("a").thing(a, size).say("is").relation().say("a").thing(b, size);
@@ -240,7 +246,7 @@ std::string plural(Shape shape) { return std::string(to_string(shape)) + "s"; }
 
 std::string number_word(int64_t n) { return std::string(kNumbers[n]); }
 
-void write_caption(Scene& scene, RandomKey key) {
+void write_caption(Scene& scene, double smaller_first, RandomKey key) {
   RandomStream random(key);
   Sentence sentence(scene, random);
   switch (scene.kind) {
@@ -248,7 +254,7 @@ void write_caption(Scene& scene, RandomKey key) {
       tell_single(sentence, scene, random);
       break;
     case SceneKind::pair:
-      tell_pair(sentence, scene, random);
+      tell_pair(sentence, scene, smaller_first, random);
       break;
     case SceneKind::same:
       tell_same(sentence, scene, random);

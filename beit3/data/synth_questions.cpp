@@ -37,20 +37,6 @@ std::string relation_phrase(Relation relation) {
   return format(sideways ? "{} of" : "{}", to_string(relation));
 }
 
-Relation opposite(Relation relation) {
-  switch (relation) {
-    case Relation::left:
-      return Relation::right;
-    case Relation::right:
-      return Relation::left;
-    case Relation::above:
-      return Relation::below;
-    case Relation::below:
-      return Relation::above;
-  }
-  return relation;
-}
-
 /// Questions whose answer is the same word for every scene would teach nothing; the yes/no ones
 /// choose their answer first, so that both are equally frequent.
 void ask_yes_no(const Scene& scene, RandomStream& random, std::vector<Question>& out) {

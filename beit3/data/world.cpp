@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFormatName = "drawn world";
-constexpr int kFormatVersion = 4;
+constexpr int kFormatVersion = 5;
 constexpr const char* kMembers[] = {
     "images",     "train.jsonl",          "heldout.jsonl", "texts.txt",
     "words.json", "instances_train.json", "README.txt",    "instances_heldout.json",

@@ -81,7 +81,7 @@ TEST(World, OfAnotherVersionIsRefused) {
   } catch (const IoError& error) {
     EXPECT_EQ(std::string(error.what()),
               "\"" + file +
-                  "\" describes a drawn world of version 1; this program draws version 4. " +
+                  "\" describes a drawn world of version 1; this program draws version 5. " +
                   "Draw it anew: beit3 data synth DIR --again");
   }
 }
