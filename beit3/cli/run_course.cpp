@@ -6,14 +6,12 @@
 #include <sstream>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "beit3/cli/terminal.h"
+#include "beit3/json/json.h"
 
 namespace tessera::beit3::cli {
 namespace {
 
-using Json = nlohmann::json;
 using Row = std::vector<std::string>;
 
 /// The number at a path of names; NaN where the line has none.
@@ -113,7 +111,7 @@ std::string course_tables(const std::string& metrics, int64_t rows) {
   std::vector<Json> logged, evaluations;
   std::istringstream lines(metrics);
   for (std::string line; std::getline(lines, line);) {
-    Json parsed = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    Json parsed = try_parse_json(line);
     if (!parsed.is_object() || !parsed.contains("step")) continue;
     if (!parsed.contains("evaluation")) {
       logged.push_back(std::move(parsed));

@@ -1,22 +1,19 @@
 #include <charconv>
 #include <filesystem>
 
-#include <nlohmann/json.hpp>
-
 #include "beit3/data/manifest_internal.h"
 #include "beit3/image/decode.h"
 #include "beit3/image/files.h"
+#include "beit3/json/json.h"
 #include "tensor/base/error.h"
 
 namespace tessera::beit3 {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 constexpr size_t kMaxFileBytes = size_t{4} << 30;
 constexpr size_t kMaxLineBytes = size_t{16} << 20;
-constexpr int kMaxDepth = 64;
 constexpr size_t kMaxList = 1 << 20;
 
 /// Calls use(line, number) for every line that is not blank, without its line end; numbers start at
@@ -44,26 +41,6 @@ void add_record(DataSet& set, Record record, const OpenOptions& options) {
                  set.path, options.max_records);
   record.id = set.size();
   set.records.push_back(std::move(record));
-}
-
-/// Depth of brackets outside strings, so that a hostile line cannot nest without limit.
-int nesting(std::string_view line) {
-  int depth = 0, deepest = 0;
-  bool text = false;
-  for (size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (text) {
-      if (c == '\\') ++i;
-      if (c == '"') text = false;
-    } else if (c == '"') {
-      text = true;
-    } else if (c == '{' || c == '[') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return deepest;
 }
 
 /// What a value is, for messages.
@@ -94,9 +71,11 @@ bool is_whole(const Json& value) {
 class Fields {
  public:
   Fields(const std::string& path, int64_t line, std::string_view text) : path_(path), line_(line) {
-    check<IoError>(nesting(text) <= kMaxDepth, "{}:{}: JSON is nested more than {} deep", path,
-                   line, kMaxDepth);
-    json_ = Json::parse(text, nullptr, false);
+    try {
+      json_ = try_parse_json(text);
+    } catch (const IoError& error) {
+      fail<IoError>("{}:{}: {}", path, line, error.what());
+    }
     constexpr std::string_view kExpected =
         R"(expected an object a line, like {"image": "a.png", "text": "a cat"})";
     check<IoError>(!json_.is_discarded(), "{}:{}: the line is no JSON; {}", path, line, kExpected);
@@ -125,7 +104,7 @@ class Fields {
     const Json* value = find({name});
     if (value == nullptr) return -1;
     check<IoError>(is_whole(*value), "{}:{}: \"{}\" is {}; expected a whole number below 2^63",
-                   path_, line_, name, value->is_number() ? value->dump() : kind_of(*value));
+                   path_, line_, name, value->is_number() ? json_text(*value) : kind_of(*value));
     return value->get<int64_t>();
   }
 
@@ -140,7 +119,7 @@ class Fields {
     for (const Json& item : *value) {
       const bool fits = std::is_integral_v<T> ? is_whole(item) : item.is_number();
       check<IoError>(fits, "{}:{}: \"{}\" holds {}; expected {}", path_, line_, name,
-                     item.is_number() ? item.dump() : kind_of(item),
+                     item.is_number() ? json_text(item) : kind_of(item),
                      std::is_integral_v<T> ? "whole numbers below 2^63" : "numbers");
       out.push_back(item.get<T>());
     }

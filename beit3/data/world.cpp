@@ -9,11 +9,11 @@
 #include <thread>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "beit3/image/encode.h"
 #include "beit3/image/files.h"
+#include "beit3/json/json.h"
 #include "tensor/base/error.h"
 
 namespace tessera::beit3 {
@@ -28,8 +28,6 @@ constexpr const char* kMembers[] = {
     "words.json", "instances_train.json", "README.txt",    "instances_heldout.json",
     "world.json"};
 constexpr int64_t kChunk = 64;  // scenes a thread takes at a time
-
-using Json = nlohmann::ordered_json;
 
 std::string image_name(int64_t number) {
   std::string digits = std::to_string(number);
@@ -61,7 +59,7 @@ std::string description(const WorldOptions& options) {
                         {"smaller_first", s.smaller_first},
                         {"questions", s.questions}}},
                       {"classes", classes}};
-  return world.dump(1) + "\n";
+  return json_text(world, 1) + "\n";
 }
 
 constexpr std::string_view kReadme =
@@ -211,7 +209,7 @@ void write_members(const fs::path& folder, const WorldOptions& options) {
   put("texts.txt", texts);
   Json words = Json::object();
   for (const Word& word : world_lexicon()) words[word.text] = to_string(word.kind);
-  put("words.json", words.dump(1) + "\n");
+  put("words.json", json_text(words, 1) + "\n");
   put("README.txt", kReadme);
   put("world.json", description(options));  // last: its presence says that the rest is complete
 }
@@ -282,7 +280,7 @@ bool is_world(const std::string& path) {
   std::error_code ignored;
   const fs::path file = fs::path(path) / "world.json";
   if (!fs::is_regular_file(file, ignored)) return false;
-  const Json world = Json::parse(read_text_file(file.string(), 1 << 20), nullptr, false);
+  const Json world = try_parse_json(read_text_file(file.string(), 1 << 20));
   return world.is_object() && world.value("format", Json()) == kFormatName;
 }
 
@@ -294,7 +292,7 @@ bool is_world_of(const std::string& path, const WorldOptions& options) {
 SceneOptions read_scene_options(const std::string& path) {
   const std::string file = (fs::path(path) / "world.json").string();
   try {
-    const Json world = Json::parse(read_text_file(file, 1 << 20));
+    const Json world = parse_json(read_text_file(file, 1 << 20));
     const int64_t version = world.at("version").get<int64_t>();
     check<IoError>(version == kFormatVersion,
                    "\"{}\" describes a drawn world of version {}; this program draws version {}. "
@@ -324,7 +322,7 @@ SceneOptions read_scene_options(const std::string& path) {
 }
 
 std::map<std::string, std::string> read_lexicon(const std::string& path) {
-  const Json json = Json::parse(read_text_file(path, 64 << 20), nullptr, false);
+  const Json json = try_parse_json(read_text_file(path, 64 << 20));
   check<IoError>(json.is_object(), "read_lexicon: \"{}\" is not a JSON object of words", path);
   std::map<std::string, std::string> lexicon;
   for (const auto& [word, kind] : json.items()) {

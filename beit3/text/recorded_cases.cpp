@@ -10,10 +10,7 @@
 namespace tessera::beit3 {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr uintmax_t kMaxFileBytes = uintmax_t{1} << 30;
-constexpr int kMaxDepth = 16;
 
 /// Calls use(case, line number) for every line of a file. Errors name the line.
 template <class Use>
@@ -25,16 +22,12 @@ void for_each_case(const std::string& path, Use&& use) {
                  path, bytes, kMaxFileBytes);
   std::ifstream file(path, std::ios::binary);
   check<IoError>(file.good(), "tok compare: cannot open \"{}\"", path);
-  const auto not_too_deep = [&](int depth, Json::parse_event_t, Json&) {
-    check<IoError>(depth <= kMaxDepth, "JSON is nested more than {} deep", kMaxDepth);
-    return true;
-  };
   int64_t number = 0;
   for (std::string line; std::getline(file, line);) {
     ++number;
     if (line.empty()) continue;
     try {
-      use(Json::parse(line, not_too_deep), number);
+      use(parse_json(line), number);
     } catch (const Json::exception& problem) {
       fail<IoError>("{}:{}: no recorded case: {}", path, number, problem.what());
     } catch (const IoError& problem) {

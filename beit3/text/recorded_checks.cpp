@@ -11,14 +11,12 @@
 namespace tessera::beit3 {
 namespace {
 
-using Json = nlohmann::json;
-
 // Scores are recorded with five decimals; more is only what printing them in f64 loses.
 constexpr double kRecordedPrecision = 0.5e-5 * (1 + 1e-9);
 
 std::string shortened(const Json& value) {
   constexpr size_t kMost = 160;
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(value);
   if (text.size() <= kMost) return text;
   size_t end = kMost;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;

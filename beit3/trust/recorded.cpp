@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 
+#include "beit3/image/files.h"
 #include "beit3/trust/recorded_internal.h"
 #include "nn/io/safetensors.h"
 
@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uintmax_t kMostManifestBytes = uintmax_t{1} << 24;
+constexpr size_t kMostManifestBytes = size_t{1} << 24;
 constexpr int64_t kLargestSize = 1024;
 
 bool is_plain_name(const std::string& name) {
@@ -24,14 +24,10 @@ bool is_plain_name(const std::string& name) {
 
 RecordedFolder::RecordedFolder(fs::path path) : path_(std::move(path)) {
   const fs::path file = path_ / "manifest.json";
-  std::error_code error;
-  const uintmax_t bytes = fs::file_size(file, error);
-  check<IoError>(!error, "parity: {} cannot be opened; the folder needs a manifest.json",
-                 file.string());
-  check<IoError>(bytes <= kMostManifestBytes, "parity: {} has {} bytes; at most {} are read",
-                 file.string(), bytes, kMostManifestBytes);
-  std::ifstream in(file, std::ios::binary);
-  manifest_ = Json::parse(in, nullptr, false);
+  std::error_code ignored;
+  check<IoError>(fs::exists(file, ignored),
+                 "parity: {} is not there; the folder needs a manifest.json", file.string());
+  manifest_ = try_parse_json(read_text_file(file.string(), kMostManifestBytes));
   check<IoError>(manifest_.is_object() && manifest_.contains("config") &&
                      manifest_.contains("cases") && manifest_["cases"].is_object(),
                  "parity: {} is no manifest: expected an object with \"config\" and \"cases\"",

@@ -5,16 +5,13 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "beit3/json/json.h"
 #include "beit3/trust/parity.h"
 #include "nn/state_dict.h"
 
 namespace tessera::beit3 {
 
 /// In the order of the file, which is that of execution.
-using Json = nlohmann::ordered_json;
-
 /// A folder of recorded numbers: manifest.json beside files of tensors.
 class RecordedFolder {
  public:
@@ -47,7 +44,7 @@ T field(const Json& object, const std::string& key) {
                  key);
   try {
     return object.at(key).get<T>();
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     fail<IoError>("parity: \"{}\" of the manifest is of another type than expected", key);
   }
 }

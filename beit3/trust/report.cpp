@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <limits>
 
-#include <nlohmann/json.hpp>
+#include "beit3/json/json.h"
 
 namespace tessera::beit3 {
 namespace {
@@ -57,19 +57,18 @@ void add_tensors(std::string& out, const CaseReport& report, bool all) {
   }
 }
 
-nlohmann::ordered_json json_of(const CaseReport& report) {
-  nlohmann::ordered_json json{{"name", report.name},
-                              {"dtype", std::string(to_string(report.dtype))},
-                              {"result", result_of(report)}};
+Json json_of(const CaseReport& report) {
+  Json json{{"name", report.name},
+            {"dtype", std::string(to_string(report.dtype))},
+            {"result", result_of(report)}};
   if (!report.supported()) {
     json["why"] = report.unsupported;
     return json;
   }
   const Comparison* first = report.first_difference();
-  json["first_difference"] =
-      first == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(first->name);
+  json["first_difference"] = first == nullptr ? Json() : Json(first->name);
   json["not_compared"] = report.not_compared;
-  json["tensors"] = nlohmann::ordered_json::array();
+  json["tensors"] = Json::array();
   for (const Comparison& c : report.tensors) {
     json["tensors"].push_back({{"name", c.name},
                                {"max_abs", c.max_difference},
@@ -149,13 +148,13 @@ std::string to_table(const std::vector<CaseReport>& reports, bool every_tensor) 
 }
 
 std::string to_json(const std::vector<CaseReport>& reports) {
-  nlohmann::ordered_json json{{"equal", 0}, {"different", 0}, {"unsupported", 0}};
-  json["cases"] = nlohmann::ordered_json::array();
+  Json json{{"equal", 0}, {"different", 0}, {"unsupported", 0}};
+  json["cases"] = Json::array();
   for (const CaseReport& report : reports) {
     json[result_of(report)] = json[result_of(report)].get<int64_t>() + 1;
     json["cases"].push_back(json_of(report));
   }
-  return json.dump();
+  return json_text(json);
 }
 
 }  // namespace tessera::beit3

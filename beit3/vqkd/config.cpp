@@ -1,7 +1,6 @@
 #include "beit3/vqkd/config.h"
 
-#include <nlohmann/json.hpp>
-
+#include "beit3/json/json.h"
 #include "beit3/vqkd/targets.h"
 #include "tensor/base/error.h"
 
@@ -97,35 +96,35 @@ int64_t least_parameters(const VqkdConfig& c) {
 
 std::string to_json(const VqkdConfig& config) {
   const VqkdConfig c = complete(config);
-  nlohmann::ordered_json json;
+  Json json;
   each_size(c, [&](const char* name, int64_t value) { json[name] = value; });
   json["target"] = c.target == VqkdTarget::pixels ? kPixels : kFeatures;
   json["pixel_head"] = c.pixel_head;
   json["norm_eps"] = c.norm_eps;
-  return json.dump();
+  return json_text(json);
 }
 
 VqkdConfig vqkd_config_from_json(std::string_view text, std::string_view what) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const Json json = try_parse_json(text);
   check<IoError>(json.is_object(), "{}: the configuration is no JSON object", what);
   VqkdConfig c;
   size_t known = 0;
-  auto field = [&](const char* name) -> const nlohmann::json& {
+  auto field = [&](const char* name) -> const Json& {
     const auto found = json.find(name);
     check<IoError>(found != json.end(), "{}: the configuration has no \"{}\"", what, name);
     ++known;
     return *found;
   };
   each_size(c, [&](const char* name, int64_t& value) {
-    const nlohmann::json& number = field(name);
+    const Json& number = field(name);
     check<IoError>(number.is_number_integer(), "{}: \"{}\" is no whole number", what, name);
     value = number.get<int64_t>();
   });
-  const nlohmann::json& target = field("target");
+  const Json& target = field("target");
   check<IoError>(target == kPixels || target == kFeatures,
                  "{}: \"target\" is neither \"pixels\" nor \"features\"", what);
   c.target = target == kPixels ? VqkdTarget::pixels : VqkdTarget::features;
-  const nlohmann::json &head = field("pixel_head"), &eps = field("norm_eps");
+  const Json &head = field("pixel_head"), &eps = field("norm_eps");
   check<IoError>(head.is_boolean() && eps.is_number(),
                  "{}: \"pixel_head\" must be true or false, \"norm_eps\" a number", what);
   c.pixel_head = head.get<bool>();

@@ -1,6 +1,5 @@
-#include <nlohmann/json.hpp>
-
 #include "autograd/grad_mode.h"
+#include "beit3/json/json.h"
 #include "beit3/vqkd/file_internal.h"
 #include "beit3/vqkd/train.h"
 #include "nn/state_dict.h"
@@ -13,8 +12,8 @@ namespace {
 const std::string kCounters = "trainer.counters", kLastUsed = "trainer.last_used",
                   kReplaced = "trainer.replaced", kRecentCounts = "trainer.recent";
 
-nlohmann::ordered_json json_of(const VqkdRecipe& r) {
-  return {{"model", nlohmann::ordered_json::parse(to_json(r.model))},
+Json json_of(const VqkdRecipe& r) {
+  return {{"model", parse_json(to_json(r.model))},
           {"steps", r.steps},
           {"batch", r.batch},
           {"lr", r.lr},
@@ -36,13 +35,13 @@ nlohmann::ordered_json json_of(const VqkdRecipe& r) {
 }
 
 /// `"steps" is 10, the file has 20`, joined.
-std::string differences(const nlohmann::ordered_json& here, const nlohmann::ordered_json& there) {
+std::string differences(const Json& here, const Json& there) {
   std::string text;
   for (const auto& [name, value] : here.items()) {
     const auto found = there.find(name);
     if (found != there.end() && *found == value) continue;
-    text += format("{}\"{}\" is {}, the file has {}", text.empty() ? "" : "; ", name, value.dump(),
-                   found == there.end() ? "none" : found->dump());
+    text += format("{}\"{}\" is {}, the file has {}", text.empty() ? "" : "; ", name,
+                   json_text(value), found == there.end() ? "none" : json_text(*found));
   }
   return text;
 }
@@ -62,7 +61,7 @@ std::vector<int64_t> integers(const nn::StateDict& state, const std::string& nam
 
 }  // namespace
 
-std::string to_json(const VqkdRecipe& recipe) { return json_of(recipe).dump(); }
+std::string to_json(const VqkdRecipe& recipe) { return json_text(json_of(recipe)); }
 
 void VqkdTrainer::save(const std::string& path) const {
   const int64_t codes = static_cast<int64_t>(last_used_.size());
@@ -85,7 +84,7 @@ void VqkdTrainer::load(const std::string& path) {
   Vqkd saved(detail::checked_config(file, path));
   check<IoError>(file.tensors.contains(kCounters) && file.metadata.contains("recipe"),
                  "{}: there is no training state to go on from", path);
-  const auto recipe = nlohmann::ordered_json::parse(file.metadata.at("recipe"), nullptr, false);
+  const auto recipe = try_parse_json(file.metadata.at("recipe"));
   check<IoError>(recipe.is_object(), "{}: its recipe is no JSON object", path);
   const std::string other = differences(json_of(recipe_), recipe);
   check<StateError>(other.empty(), "{} was trained by another recipe: {}", path, other);

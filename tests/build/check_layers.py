@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 # The longest prefix of a file's path decides. What it may include besides its own folder.
-ROOMS = ["text", "image", "data", "model", "vqkd", "pretrain", "trust", "metrics", "tasks", "cli"]
+ROOMS = ["json", "text", "image", "data", "model", "vqkd", "pretrain", "trust", "metrics", "tasks",
+         "cli"]
 LAYERS = {
     "tensor/base": [],
     "tensor": ["tensor/base", "backends/registry.h"],
@@ -31,7 +32,7 @@ LAYERS["tests"] = [*LAYERS["bench"], "bench", "examples"]
 # Third-party headers (by prefix), and where they may stand.
 THIRD_PARTY = {
     "cblas.h": ["backends/cpu/openblas_gemm.cpp", "bench", "tests"],
-    "nlohmann/": ["nn/io", "beit3", "bench", "tests"],
+    "nlohmann/": ["nn/io", "beit3/json", "tests"],
     "zip.h": ["nn/io/pth.cpp", "tests"],
     "CLI/": ["beit3/cli/command.cpp"],
     "toml++/": ["beit3/pretrain/run_folder.cpp"],

@@ -98,7 +98,7 @@ TEST(RecordedCases, WhatIsNoCaseIsNamedWithItsLine) {
   refuses(R"({"kind": "poem", "text": "a"})", "poem");
   refuses(R"({"model": "absent", "text": "a"})", "absent.model");
   refuses(R"({"model": "../x", "text": "a"})", "../x");
-  refuses(std::string(40, '['), "deep");
+  refuses(std::string(65, '['), "nested more than 64 deep");
   EXPECT_THROW(recorded().compare("data/absent.jsonl"), IoError);
 }
 
