@@ -24,6 +24,7 @@ namespace {
 
 constexpr size_t kUnit = 64, kPage = size_t{2} << 20, kMaxGrowth = size_t{64} << 20;
 constexpr size_t kMaxBytes = size_t{1} << 46;
+constexpr int kLooks = 8;  // at blocks of a bin that may be too small
 
 size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
@@ -185,6 +186,15 @@ void CachingAllocator::fill_fresh(int byte) {
 }
 
 CachingAllocator::Block* CachingAllocator::take(size_t bytes) {
+  // Sizes come again: what was given back a moment ago often fits to the byte, though not every
+  // block of its bin does.
+  const Bin own = bin_of(bytes / kUnit);
+  Block* block = bins_[static_cast<size_t>(own.cls)][static_cast<size_t>(own.sub)];
+  for (int i = 0; block != nullptr && i < kLooks; ++i, block = block->next_free) {
+    if (block->bytes < bytes) continue;
+    remove(block);
+    return block;
+  }
   const Bin at = fitting_bin(bytes / kUnit);
   int cls = at.cls;
   uint32_t subs = bin_map_[static_cast<size_t>(cls)] & (~0u << at.sub);
@@ -195,7 +205,7 @@ CachingAllocator::Block* CachingAllocator::take(size_t bytes) {
     subs = bin_map_[static_cast<size_t>(cls)];
   }
   const size_t sub = static_cast<size_t>(std::countr_zero(subs));
-  Block* block = bins_[static_cast<size_t>(cls)][sub];
+  block = bins_[static_cast<size_t>(cls)][sub];
   remove(block);
   return block;
 }

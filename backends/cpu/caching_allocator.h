@@ -12,9 +12,10 @@ namespace tessera {
 /// Memory for tensors and scratch, kept for reuse.
 ///
 /// Regions of whole 2 MiB pages come from the system and are cut into blocks. Free blocks hang in
-/// bins, 16 to a doubling; the first block of the first bin that surely fits is taken, split if it
-/// is too big, and joined with its free neighbours when it comes back. All of that takes constant
-/// time. Nothing returns to the system until `release_cache`. Thread safe.
+/// bins, 16 to a doubling. One of the first blocks of its own bin is taken if it fits, else the
+/// first block of the first bin that surely does; it is split if it is too big, and joined with its
+/// free neighbours when it comes back. All of that takes constant time. Nothing returns to the
+/// system until `release_cache`. Thread safe.
 ///
 /// Under AddressSanitizer, blocks that are not in use are poisoned.
 class CachingAllocator {

@@ -68,13 +68,13 @@ CpuRoof measure_cpu_roof() {
 
   const double read = fastest(5, [&] {
     parallel_ranges(kBytes / 8, kPiece / 8, [&](int64_t begin, int64_t end) {
-      const int64_t* words = from.as<int64_t>();
-      int64_t sum[8] = {};
+      const uint64_t* words = from.as<uint64_t>();
+      uint64_t sum[8] = {};  // wraps around
       for (int64_t i = begin; i < end; i += 8) {
         for (int k = 0; k < 8; ++k) sum[k] += words[i + k];
       }
-      int64_t all = 0;
-      for (int64_t s : sum) all += s;
+      uint64_t all = 0;
+      for (uint64_t s : sum) all += s;
       seen.store(static_cast<float>(all), std::memory_order_relaxed);
     });
   });

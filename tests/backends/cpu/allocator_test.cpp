@@ -58,6 +58,20 @@ TEST(CachingAllocator, ReusesUntilItIsAskedToRelease) {
   allocator.free(p);
 }
 
+/// A size that is no bin's least finds its own block again, though larger ones lie free beside it.
+TEST(CachingAllocator, TakesTheBlockOfJustTheSize) {
+  CachingAllocator allocator;
+  constexpr size_t kBytes = 100'000;  // all in one region, one after the other
+  void* large = allocator.allocate(kBytes + kBytes / 4);
+  void* apart = allocator.allocate(100);
+  void* same = allocator.allocate(kBytes);
+  void* behind = allocator.allocate(100);
+  allocator.free(same);
+  allocator.free(large);
+  EXPECT_EQ(allocator.allocate(kBytes), same);
+  for (void* p : {same, apart, behind}) allocator.free(p);
+}
+
 /// The second round of the same requests asks the system for nothing.
 TEST(CachingAllocator, ASteadyRoundTakesNothingFromTheSystem) {
   CachingAllocator allocator;
