@@ -146,7 +146,7 @@ std::vector<BenchWork> attention_works(const ModelConfig& c, const BatchSizes& s
 std::vector<BenchWork> op_works(const ModelConfig& c, const BatchSizes& sizes) {
   const auto t = std::make_shared<Training>(c, sizes);
   const int64_t rows = t->batch.layout.rows();
-  const RowGroups one({rows});
+  const RowGroups one{.ends = {rows}};
   const Tensor x = noise({rows, c.width}, 1), wide = noise({rows, c.ffn}, 2);
   const Tensor gamma = ones({c.width}), beta = zeros({c.width});
   const Tensor wide_gamma = ones({c.ffn}), wide_beta = zeros({c.ffn});
