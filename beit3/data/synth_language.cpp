@@ -133,7 +133,8 @@ void tell_single(Sentence& s, const Scene& scene, RandomStream& random) {
 void tell_pair(Sentence& s, Scene& scene, double smaller_first, RandomStream& random) {
   SceneObject &a = scene.objects[0], &b = scene.objects[1];
   const double size = random.chance(0.4) ? 1.0 : 0.0;  // of both or of none
-  // Where sizes are told the order stays as it is: it would give them away.
+  // Where sizes are told the order stays as it is: it would give them away. Without the habit
+  // nothing is drawn, so that the rest of the caption is what it always was.
   if (size == 0 && a.size > b.size && smaller_first > 0 && random.chance(smaller_first)) {
     std::swap(a, b);
     scene.relation = opposite(scene.relation);

@@ -11,7 +11,6 @@
 
 namespace tessera::beit3 {
 
-/// In the order of the file, which is that of execution.
 /// A folder of recorded numbers: manifest.json beside files of tensors.
 class RecordedFolder {
  public:
@@ -20,6 +19,7 @@ class RecordedFolder {
 
   const std::filesystem::path& path() const { return path_; }
   const Json& manifest() const { return manifest_; }
+  /// In the order of the file, which is that of execution.
   const Json& cases() const { return manifest_.at("cases"); }
   /// A size of the configuration. Recorded models are small; IoError for a size outside 1 … 1024.
   int64_t size(const std::string& key) const;

@@ -142,9 +142,10 @@ TEST(Scene, TheSmallerShapeOfAPairComesFirstAsOftenAsAsked) {
   for (const double habit : {0.0, 0.5, 1.0}) {
     SceneOptions options = by_chance;
     options.smaller_first = habit;
+    constexpr int64_t kPairScenes = 3000;
     for (const bool held_out : {false, true}) {
       int64_t unlike[2] = {}, smaller_first[2] = {};  // by whether sizes are told
-      for (int64_t i = 0; i < 3000; ++i) {
+      for (int64_t i = 0; i < kPairScenes; ++i) {
         const int64_t index = held_out ? kFirstHeldOut + i : i;
         const Scene scene = describe_scene(options, index);
         const Scene other = describe_scene(by_chance, index);
@@ -163,11 +164,13 @@ TEST(Scene, TheSmallerShapeOfAPairComesFirstAsOftenAsAsked) {
           EXPECT_EQ(scene.words, other.words);
         }
       }
+      // Five standard deviations of the shares.
+      EXPECT_NEAR(static_cast<double>(unlike[0] + unlike[1]) / kPairScenes, 0.5,
+                  5 * std::sqrt(0.25 / kPairScenes));
       for (const bool told : {false, true}) {
         const auto count = static_cast<double>(unlike[told]);
         const double expected = held_out || told ? 0.5 : habit + (1 - habit) / 2;
         EXPECT_GT(count, 500);
-        // Five standard deviations of the share.
         EXPECT_NEAR(static_cast<double>(smaller_first[told]) / count, expected,
                     5 * std::sqrt(expected * (1 - expected) / count));
       }
