@@ -11,7 +11,8 @@ inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; 
 /// What decides how the result of a product is cut into blocks.
 struct GemmExtent {
   int64_t rows = 0, cols = 0;
-  bool packs_both = false;  ///< a block packs A and B, else A alone at most
+  bool packs_a = false;  ///< a block packs its part of A
+  bool packs_b = false;  ///< and of B; else all of B is packed beforehand
 };
 
 /// Part of a result that one thread computes.

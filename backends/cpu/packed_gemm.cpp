@@ -13,24 +13,19 @@
 /// Two parallel regions a round: B is packed by all threads, then blocks of rows are multiplied. A
 /// round takes as many terms of the sums as keep what is packed near 16 MB; one is the rule.
 ///
-/// A product of few rows is turned: c^T = b^T a^T. So the small matrix is packed, and the large one
-/// (the weights of a batch of one, a vocabulary) read once, where it lies. Blocks of c^T stay in
-/// the second-level cache until they are whole. A sum's terms and their order are the same, and so
-/// are its bits.
-///
-/// Where A has to be packed too (the gradient of a weight: both sides lie across the sums, which
-/// are long), a block packs what it needs of both, kGemmDepth terms at a time. That stays in the
-/// second-level cache, where B packed beforehand would be written to memory and read again by every
-/// block.
+/// Where B serves few rows, or A has to be packed too (the gradient of a weight: both sides lie
+/// across the sums, which are long), a block packs what it needs, kGemmDepth terms at a time. That
+/// stays in the second-level cache, where B packed beforehand would be written to memory and read
+/// again by every block.
 namespace tessera {
 namespace {
 
 constexpr int64_t kPackedElements = 4 << 20;  // of all products of a round
 constexpr int64_t kCachedElements = 1 << 18;  // packed, they stay in the second-level cache
-constexpr int64_t kFewRows = 1024;            // b is not packed often either
-constexpr int64_t kTurnedRows = 512;          // 96 x 512 of c^T lie in the second-level cache
-constexpr int64_t kSerialPack = 1 << 14;      // fewer elements are not worth a region
-constexpr int64_t kSerialTerms = 1 << 18;     // some 5 us of multiply-adds are not either
+constexpr int64_t kFewRows = 512;             // b is not packed often either
+constexpr int64_t kFewRowsAcross = 1024;
+constexpr int64_t kSerialPack = 1 << 14;   // fewer elements are not worth a region
+constexpr int64_t kSerialTerms = 1 << 18;  // some 5 us of multiply-adds are not either
 
 const GemmKernels& gemm_kernels() {
   if constexpr (kX86Kernels) {
@@ -73,12 +68,11 @@ GemmSource<T> source_of(const ConstView& m, int line_axis) {
   return {m.as<T>(), line_step, k_step};
 }
 
-/// One product in the current round. Of a turned one, everything here is that of c^T.
+/// One product in the current round.
 template <class T>
 struct Work {
   const Product* product;
-  bool turned;
-  bool packs_both;  // a block at a time, all terms in the first round
+  bool packs_a, packs_b;  // a block at a time; if B is, all terms in the first round
   GemmSource<T> a, b;
   int64_t rows, cols, depth;    // of the whole product
   int64_t padded_cols;          // of B packed beforehand, in whole panels
@@ -88,16 +82,13 @@ struct Work {
   std::vector<T> strided_bias = {};  // a copy, if it does not lie side by side
 };
 
-/// Is packing all of b dearer than packing a and transposing c? b^T is read where it lies.
-bool may_turn(const Product& p) {
-  const int64_t rows = p.c.shape[0], cols = p.c.shape[1], depth = p.a.shape[1];
-  const bool lies_ready = depth == 1 || p.b.strides[0] == 1;
-  return lies_ready && !p.accumulate && rows <= kTurnedRows && rows * (depth + cols) < cols * depth;
-}
+bool lies_across(const Product& p) { return p.a.shape[1] != 1 && p.a.strides[1] != 1; }
 
-bool packs_both(const Product& p) {
-  const bool across = p.a.shape[1] != 1 && p.a.strides[1] != 1;
-  return across && !may_turn(p) && (p.c.shape[0] <= kFewRows || p.b.numel() > kCachedElements);
+/// Does a block pack what it needs of b?
+bool packs_b_by_block(const Product& p) {
+  const int64_t rows = p.c.shape[0];
+  if (!lies_across(p)) return rows <= kFewRows;
+  return rows <= kFewRowsAcross || p.b.numel() > kCachedElements;
 }
 
 struct PackTask {
@@ -116,9 +107,9 @@ class Run {
     std::vector<GemmExtent> extents;
     int64_t padded = 0, longest = 0;
     for (const Work<T>& w : work_) {
-      extents.push_back({w.rows, w.cols, w.packs_both});
+      extents.push_back({w.rows, w.cols, w.packs_a, w.packs_b});
       padded += w.padded_cols;
-      if (!w.packs_both) longest = std::max(longest, w.depth);
+      if (!w.packs_b) longest = std::max(longest, w.depth);
     }
     blocks_ = cut_blocks(extents, kernels_.tile_rows, kernels_.tile_cols);
     // A round's share of the memory is the same for every product.
@@ -134,19 +125,18 @@ class Run {
 
  private:
   void add(const Product& p) {
-    const bool turned = kernels_.reads_in_place && may_turn(p);
-    const GemmSource<T> a = source_of<T>(p.a, 0), b = source_of<T>(p.b, 1);
-    const int64_t rows = p.c.shape[turned ? 1 : 0], cols = p.c.shape[turned ? 0 : 1];
-    const bool both = kernels_.reads_in_place && packs_both(p);
+    const bool in_place = kernels_.reads_in_place;
+    const bool packs_b = in_place && packs_b_by_block(p);
+    const int64_t cols = p.c.shape[1];
     work_.push_back({.product = &p,
-                     .turned = turned,
-                     .packs_both = both,
-                     .a = turned ? b : a,
-                     .b = turned ? a : b,
-                     .rows = rows,
+                     .packs_a = !in_place || lies_across(p),
+                     .packs_b = packs_b,
+                     .a = source_of<T>(p.a, 0),
+                     .b = source_of<T>(p.b, 1),
+                     .rows = p.c.shape[0],
                      .cols = cols,
                      .depth = p.a.shape[1],
-                     .padded_cols = both ? 0 : round_up(cols, kernels_.tile_cols)});
+                     .padded_cols = packs_b ? 0 : round_up(cols, kernels_.tile_cols)});
     lay_bias(work_.back());
   }
 
@@ -165,7 +155,7 @@ class Run {
     for (Work<T>& w : work_) {
       w.begin = std::min(begin, w.depth);
       w.end = std::min(begin + depth, w.depth);
-      if (w.packs_both) {
+      if (w.packs_b) {
         w.begin = begin == 0 ? 0 : w.depth;
         w.end = w.depth;
       }
@@ -177,7 +167,7 @@ class Run {
     tasks_.clear();
     for (size_t i = 0; i < work_.size(); ++i) {
       Work<T>& w = work_[i];
-      if (w.packs_both) continue;
+      if (w.packs_b) continue;
       w.packed = at;
       at += padded_depth(w.end - w.begin) * w.padded_cols * kernels_.packed_bytes;
       constexpr int64_t kCols = 128;  // 128 x 256 elements take some 20 us
@@ -217,74 +207,47 @@ class Run {
 
   void pack_b(const PackTask& t) const {
     const Work<T>& w = work_[static_cast<size_t>(t.work)];
-    GemmSource<T> from = w.b;
-    from.from += t.col * from.line_step + t.k * from.k_step;
-    kernels_.pack_b(from, t.cols, depth_at(w, t.k), panels(w, t.k, t.col));
+    kernels_.pack_b(part_of(w.b, t.col, t.k), t.cols, depth_at(w, t.k), panels(w, t.k, t.col));
   }
 
+  /// The terms of some lines from `line` and `k` on.
+  static GemmSource<T> part_of(GemmSource<T> m, int64_t line, int64_t k) {
+    m.from += line * m.line_step + k * m.k_step;
+    return m;
+  }
+
+  /// All terms of this round, added up in the block of c.
   void multiply(const GemmRange& block) const {
     const Work<T>& w = work_[static_cast<size_t>(block.product)];
     if (w.begin == w.end && w.begin > 0) return;  // done in earlier rounds
     const Product& p = *w.product;
     const int64_t c_row = p.c.shape[0] == 1 ? p.c.shape[1] : p.c.strides[0];
-    if (!w.turned) {
-      T* c = p.c.as<T>() + block.row * c_row + block.col;
-      const T* bias = w.bias ? w.bias + block.col : nullptr;
-      return add_parts(w, block, c, c_row, bias, p.accumulate);
-    }
-    const Scratch part = Scratch::of<T>(block.rows * block.cols);
-    T* const turned = part.as<T>();
-    T* const c = p.c.as<T>() + block.col * c_row + block.row;
-    // The bias of a row of c^T comes first: x + y is y + x.
-    const bool started = w.begin > 0;
-    if (started) {
-      kernels_.transpose(c, c_row, block.cols, block.rows, turned, block.cols);
-    } else if (w.bias) {
-      for (int64_t r = 0; r < block.rows; ++r) {
-        std::fill_n(turned + r * block.cols, block.cols, w.bias[block.row + r]);
-      }
-    }
-    add_parts(w, block, turned, block.cols, nullptr, started || w.bias);
-    kernels_.transpose(turned, block.cols, block.rows, block.cols, c, c_row);
-  }
-
-  /// All parts of this round, added up in the block at `c`.
-  void add_parts(const Work<T>& w, const GemmRange& block, T* c, int64_t c_row, const T* bias,
-                 bool accumulate) const {
-    const bool in_place = kernels_.reads_in_place && w.a.k_step == 1;
-    const Scratch a_panels = panels_for(in_place ? 0 : round_up(block.rows, kernels_.tile_rows));
-    const Scratch b_panels =
-        panels_for(w.packs_both ? round_up(block.cols, kernels_.tile_cols) : 0);
-    T* const sums = w.packs_both && block.col == 0 && sums_as_it_packs(*w.product)
-                        ? w.product->sums.template as<T>() + block.row
+    const Scratch a_panels = panels_for(w.packs_a ? round_up(block.rows, kernels_.tile_rows) : 0);
+    const Scratch b_panels = panels_for(w.packs_b ? round_up(block.cols, kernels_.tile_cols) : 0);
+    T* const sums = w.packs_b && block.col == 0 && sums_as_it_packs(p)
+                        ? p.sums.template as<T>() + block.row
                         : nullptr;
     int64_t k = w.begin;
     do {
-      GemmSource<T> a = w.a;
-      a.from += block.row * a.line_step + k * a.k_step;
+      const GemmSource<T> a = part_of(w.a, block.row, k), b = part_of(w.b, block.col, k);
       GemmBlock<T> part{.rows = block.rows,
                         .cols = block.cols,
                         .depth = depth_at(w, k),
                         .a = a.from,
                         .a_row = a.line_step,
-                        .b = w.packs_both ? b_panels.data() : panels(w, k, block.col),
-                        .c = c,
+                        .b = w.packs_b ? b_panels.data() : panels(w, k, block.col),
+                        .c = p.c.as<T>() + block.row * c_row + block.col,
                         .c_row = c_row,
-                        .bias = k == 0 ? bias : nullptr,
-                        .accumulate = accumulate || k > 0};
-      if (!in_place) {
+                        .bias = w.bias && k == 0 ? w.bias + block.col : nullptr,
+                        .accumulate = p.accumulate || k > 0};
+      if (w.packs_a) {
         kernels_.pack_a(a, block.rows, part.depth, a_panels.data());
         part.packed_a = a_panels.data();
       }
       if (sums != nullptr) {
-        kernels_.sum_a(a_panels.data(), block.rows, part.depth, sums,
-                       w.product->accumulate_sums || k > 0);
+        kernels_.sum_a(a_panels.data(), block.rows, part.depth, sums, p.accumulate_sums || k > 0);
       }
-      if (w.packs_both) {
-        GemmSource<T> b = w.b;
-        b.from += block.col * b.line_step + k * b.k_step;
-        kernels_.pack_b(b, block.cols, part.depth, b_panels.data());
-      }
+      if (w.packs_b) kernels_.pack_b(b, block.cols, part.depth, b_panels.data());
       kernels_.multiply(part);
       k += kGemmDepth;
     } while (k < w.end);
@@ -299,7 +262,8 @@ class Run {
 }  // namespace
 
 bool sums_as_it_packs(const Product& p) {
-  return p.sums && packs_both(p) && (p.sums.strides[0] == 1 || p.sums.shape[0] == 1);
+  return p.sums && lies_across(p) && packs_b_by_block(p) &&
+         (p.sums.strides[0] == 1 || p.sums.shape[0] == 1);
 }
 
 void packed_products(std::span<const Product> products) {

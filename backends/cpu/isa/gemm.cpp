@@ -156,7 +156,7 @@ inline void tile(const GemmBlock<T>& block, const T* a, int64_t a_row, int64_t a
     const char* to = reinterpret_cast<const char*>(c + r * block.c_row);
     for (size_t i = 0; i < V::kLanes * sizeof(T); i += 64) __builtin_prefetch(to + i, 1);
   });
-  multiply_add<R>(sum, a, a_row, a_k, b, int64_t{TileOf<T>::Row::kLanes}, block.depth);
+  multiply_add<R>(sum, a, a_row, a_k, b, int64_t{V::kLanes}, block.depth);
   const bool whole = n == V::kLanes;
   for_rows<R>(sum, [&](int r, V& row) {
     T* to = c + r * block.c_row;
@@ -184,32 +184,23 @@ inline void rest(const GemmBlock<T>& block, int64_t rows, const T* a, const T* b
   if constexpr (R > 1) rest<R / 2, Packed, V>(block, rows, a, b, c, bias, n);
 }
 
-/// All rows times the n columns of one panel. V: as wide as the panel, or its first half.
-template <bool Packed, class V, class T>
-inline void multiply_panel(const GemmBlock<T>& block, const T* b, int64_t j, int64_t n) {
-  constexpr int kRows = TileOf<T>::kRows;
-  const T* bias = block.bias ? block.bias + j : nullptr;
-  const T* a = Packed ? static_cast<const T*>(block.packed_a) : block.a;
-  T* c = block.c + j;
-  int64_t i = 0;
-  for (; i + kRows <= block.rows; i += kRows, c += kRows * block.c_row) {
-    tile<kRows, V>(block, a, Packed ? 1 : block.a_row, Packed ? kRows : 1, b, c, bias, n);
-    a += kRows * (Packed ? block.depth : block.a_row);
-  }
-  if constexpr (kRows > 1) {
-    rest<kRows / 2, Packed, V>(block, block.rows - i, a, b, c, bias, n);
-  }
-}
-
 template <bool Packed, class V, class T>
 inline void multiply_panels(const GemmBlock<T>& block) {
+  constexpr int kRows = TileOf<T>::kRows;
   const T* b = static_cast<const T*>(block.b);
   for (int64_t j = 0; j < block.cols; j += V::kLanes, b += V::kLanes * block.depth) {
     const int64_t n = std::min<int64_t>(V::kLanes, block.cols - j);
-    if constexpr (V::kLanes > Lanes<T>::kLanes) {
-      if (n <= Lanes<T>::kLanes) return multiply_panel<Packed, Lanes<T>>(block, b, j, n);
+    const T* bias = block.bias ? block.bias + j : nullptr;
+    const T* a = Packed ? static_cast<const T*>(block.packed_a) : block.a;
+    T* c = block.c + j;
+    int64_t i = 0;
+    for (; i + kRows <= block.rows; i += kRows, c += kRows * block.c_row) {
+      tile<kRows, V>(block, a, Packed ? 1 : block.a_row, Packed ? kRows : 1, b, c, bias, n);
+      a += kRows * (Packed ? block.depth : block.a_row);
     }
-    multiply_panel<Packed, V>(block, b, j, n);
+    if constexpr (kRows > 1) {
+      rest<kRows / 2, Packed, V>(block, block.rows - i, a, b, c, bias, n);
+    }
   }
 }
 
@@ -220,30 +211,17 @@ template <class T>
 }
 
 template <class T>
-[[gnu::flatten]] void transpose(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
-                                int64_t to_row) {
-  for (int64_t r = 0; r < rows; r += 8) {
-    const int64_t high = std::min<int64_t>(8, rows - r);
-    int64_t c = 0;
-    if (high == 8) {
-      for (; c + 8 <= cols; c += 8) {
-        transpose_8x8(from + r * from_row + c, from_row, to + c * to_row + r, to_row);
-      }
-    }
-    for (; c < cols; ++c) {
-      for (int64_t i = 0; i < high; ++i) to[c * to_row + r + i] = from[(r + i) * from_row + c];
-    }
-  }
-}
-
-template <class T>
 constexpr GemmHalf<T> half() {
   constexpr int kRows = TileOf<T>::kRows, kCols = TileOf<T>::Row::kLanes;
-  return {kRows,          kCols,
-          sizeof(T),      1,
-          true,           pack<kRows, T>,
-          pack<kCols, T>, multiply<T>,
-          transpose<T>,   sum_panels<kRows, Lanes<T>, T>};
+  return {.tile_rows = kRows,
+          .tile_cols = kCols,
+          .packed_bytes = sizeof(T),
+          .depth_step = 1,
+          .reads_in_place = true,
+          .pack_a = pack<kRows, T>,
+          .pack_b = pack<kCols, T>,
+          .multiply = multiply<T>,
+          .sum_a = sum_panels<kRows, Lanes<T>, T>};
 }
 
 }  // namespace

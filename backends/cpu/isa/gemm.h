@@ -41,9 +41,6 @@ struct GemmHalf {
   /// An element is a sum over k, in one fixed order from zero, to which the bias and what c held
   /// are added: its bits depend on neither its neighbours nor the tile.
   void (*multiply)(const GemmBlock<T>& block);
-  /// to[c * to_row + r] = from[r * from_row + c] for r < rows, c < cols.
-  void (*transpose)(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
-                    int64_t to_row);
   /// Sums over k of each of `lines` lines that `pack_a` packed; added to what is there, or not.
   /// Null where nothing is read in place.
   void (*sum_a)(const void* panels, int64_t lines, int64_t depth, T* sums,

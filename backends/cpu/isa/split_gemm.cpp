@@ -302,8 +302,7 @@ constexpr GemmHalf<float> half() {
           .reads_in_place = false,
           .pack_a = pack<Parts, true, Where>,
           .pack_b = pack<Parts, false, Where>,
-          .multiply = multiply<Parts, Where>,
-          .transpose = nullptr};  // products are not turned where A is always packed
+          .multiply = multiply<Parts, Where>};
 }
 
 }  // namespace
