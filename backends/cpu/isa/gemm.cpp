@@ -146,9 +146,8 @@ template <int Panel, class V, class T>
 }
 
 /// R rows at `a` times one panel, into R rows of n columns at c.
-template <int R, class V, class T>
-inline void tile(const GemmBlock<T>& block, const T* a, int64_t a_row, int64_t a_k, const T* b,
-                 T* c, const T* bias, int64_t n) {
+template <int R, bool Packed, class V, class T>
+void tile(const GemmBlock<T>& block, const T* a, const T* b, T* c, const T* bias, int64_t n) {
   Tile<V, R> sum;
   for_rows<R>(sum, [&](int r, V& row) {
     row = V(T(0));
@@ -156,7 +155,8 @@ inline void tile(const GemmBlock<T>& block, const T* a, int64_t a_row, int64_t a
     const char* to = reinterpret_cast<const char*>(c + r * block.c_row);
     for (size_t i = 0; i < V::kLanes * sizeof(T); i += 64) __builtin_prefetch(to + i, 1);
   });
-  multiply_add<R>(sum, a, a_row, a_k, b, int64_t{V::kLanes}, block.depth);
+  multiply_add<R>(sum, a, Packed ? 1 : block.a_row, Packed ? TileOf<T>::kRows : 1, b,
+                  int64_t{V::kLanes}, block.depth);
   const bool whole = n == V::kLanes;
   for_rows<R>(sum, [&](int r, V& row) {
     T* to = c + r * block.c_row;
@@ -172,34 +172,33 @@ inline void tile(const GemmBlock<T>& block, const T* a, int64_t a_row, int64_t a
   });
 }
 
-/// What is left of the rows below a whole tile, in halves of it.
+/// `rows` rows of a tile, at most R.
 template <int R, bool Packed, class V, class T>
-inline void rest(const GemmBlock<T>& block, int64_t rows, const T* a, const T* b, T* c,
-                 const T* bias, int64_t n) {
-  constexpr int kRows = TileOf<T>::kRows;
-  const int64_t a_row = Packed ? 1 : block.a_row;
-  for (; rows >= R; rows -= R, a += R * a_row, c += R * block.c_row) {
-    tile<R, V>(block, a, a_row, Packed ? kRows : 1, b, c, bias, n);
+inline void tile_of(int64_t rows, const GemmBlock<T>& block, const T* a, const T* b, T* c,
+                    const T* bias, int64_t n) {
+  if constexpr (R > 1) {
+    if (rows < R) return tile_of<R - 1, Packed, V>(rows, block, a, b, c, bias, n);
   }
-  if constexpr (R > 1) rest<R / 2, Packed, V>(block, rows, a, b, c, bias, n);
+  tile<R, Packed, V>(block, a, b, c, bias, n);
 }
 
 template <bool Packed, class V, class T>
 inline void multiply_panels(const GemmBlock<T>& block) {
-  constexpr int kRows = TileOf<T>::kRows;
+  constexpr int64_t kRows = TileOf<T>::kRows;
   const T* b = static_cast<const T*>(block.b);
   for (int64_t j = 0; j < block.cols; j += V::kLanes, b += V::kLanes * block.depth) {
     const int64_t n = std::min<int64_t>(V::kLanes, block.cols - j);
     const T* bias = block.bias ? block.bias + j : nullptr;
     const T* a = Packed ? static_cast<const T*>(block.packed_a) : block.a;
     T* c = block.c + j;
-    int64_t i = 0;
-    for (; i + kRows <= block.rows; i += kRows, c += kRows * block.c_row) {
-      tile<kRows, V>(block, a, Packed ? 1 : block.a_row, Packed ? kRows : 1, b, c, bias, n);
-      a += kRows * (Packed ? block.depth : block.a_row);
-    }
-    if constexpr (kRows > 1) {
-      rest<kRows / 2, Packed, V>(block, block.rows - i, a, b, c, bias, n);
+    for (int64_t left = block.rows; left > 0;) {
+      int64_t rows = std::min(left, kRows);
+      // The last two tiles share their rows: a tile of few waits for its own sums.
+      if (!Packed && left > kRows && left < 2 * kRows) rows = (left + 1) / 2;
+      tile_of<kRows, Packed, V>(rows, block, a, b, c, bias, n);
+      left -= rows;
+      a += Packed ? kRows * block.depth : rows * block.a_row;
+      c += rows * block.c_row;
     }
   }
 }
