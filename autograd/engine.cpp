@@ -125,6 +125,11 @@ class Walk {
 
   Tensors apply_rule(Node& node, Tensors g) {
     const Rule& rule = *node.rule;
+    if (rule.in_f32) {
+      for (Tensor& one : g) {
+        if (one.defined()) one = one.to(compute_dtype(one.dtype()));
+      }
+    }
     if (rule.fast && !options_.create_graph) {
       Saved saved(node, Saved::Half::fast, to_leaves_);
       if (std::optional<Tensors> result = rule.fast(*node.op, saved, g)) return std::move(*result);

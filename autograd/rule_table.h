@@ -54,6 +54,8 @@ struct Rule {
   Plan plan;
   RuleFunction exact;     ///< a formula in ordinary ops: right at every order
   FastRuleFunction fast;  ///< called only when nobody will differentiate the result; may be empty
+  /// It computes in f32: 16-bit tensors, saved or gradients, are converted before it sees them.
+  bool in_f32 = false;
   RemakeFunction remake = {};  ///< may be empty
   int remade_output = 0;
 };
@@ -70,11 +72,12 @@ class RuleTable {
   }
 
   /// A fused op: a kernel for the common case, and what is exact at every order. Both are needed,
-  /// so a fast path that quietly cuts the graph cannot be written.
+  /// so a fast path that quietly cuts the graph cannot be written. Both see f32 in place of 16-bit
+  /// tensors.
   template <class O, class Fast, class Exact>
   void add_fused(Plan plan, Fast fast, Exact exact) {
-    add_rule(typeid(O),
-             {std::move(plan), exact_half<O>(std::move(exact)), fast_half<O>(std::move(fast))});
+    add_rule(typeid(O), {std::move(plan), exact_half<O>(std::move(exact)),
+                         fast_half<O>(std::move(fast)), true});
   }
 
   /// `f(op, saved)` makes output `output` again, in little more than a pass over memory. Whoever

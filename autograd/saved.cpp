@@ -13,6 +13,10 @@ void Saved::check_version(const SavedTensor& saved) const {
                     node_.op->name(), saved.tensor.shape(), storage.last_change());
 }
 
+Tensor Saved::as_rule_sees(const Tensor& x) const {
+  return x.defined() && node_.rule->in_f32 ? x.to(compute_dtype(x.dtype())) : x;
+}
+
 Tensor Saved::remade_input(size_t i) const {
   const Edge& edge = node_.edges[i];
   // Its number is smaller, so a walk that reaches both comes here first.
@@ -21,7 +25,8 @@ Tensor Saved::remade_input(size_t i) const {
   {
     const NoGrad silent;
     Saved saved(*edge.node, Half::exact, false);
-    made = edge.node->rule->remake(*edge.node->op, saved);
+    made = edge.node->rule->remake(*edge.node->op, saved)
+               .to(edge.node->outputs[static_cast<size_t>(edge.output)].options.dtype);
   }
   attach(made, edge.node, edge.output);
   return made;
@@ -29,11 +34,11 @@ Tensor Saved::remade_input(size_t i) const {
 
 Tensor Saved::input(size_t i) const {
   const SavedTensor& saved = node_.saved_inputs[i];
-  if (saved.remade) return remade_input(i);
+  if (saved.remade) return as_rule_sees(remade_input(i));
   check<InternalError>(saved.tensor.defined(), "rule of {}: input {} was not saved",
                        node_.op->name(), i);
   check_version(saved);
-  return saved.tensor;
+  return as_rule_sees(saved.tensor);
 }
 
 Tensors Saved::inputs() const {
@@ -41,7 +46,7 @@ Tensors Saved::inputs() const {
   for (size_t i = 0; i < node_.saved_inputs.size(); ++i) {
     const SavedTensor& saved = node_.saved_inputs[i];
     if (saved.tensor.defined()) check_version(saved);
-    all.push_back(saved.remade ? remade_input(i) : saved.tensor);
+    all.push_back(as_rule_sees(saved.remade ? remade_input(i) : saved.tensor));
   }
   return all;
 }
@@ -53,7 +58,7 @@ Tensor Saved::output(size_t i) const {
   check_version(saved);
   Tensor attached = alias_of(saved.tensor);
   attach(attached, node_.shared_from_this(), static_cast<int>(i));
-  return attached;
+  return as_rule_sees(attached);
 }
 
 Tensor Saved::statistic(size_t i) const {

@@ -36,6 +36,7 @@ class Saved {
 
  private:
   void check_version(const SavedTensor& saved) const;
+  Tensor as_rule_sees(const Tensor& x) const;
   Tensor remade_input(size_t i) const;
 
   Node& node_;

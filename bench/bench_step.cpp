@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
     for (int64_t i = 0; i < number(argv[8]) + 2; ++i) {
       const auto start = std::chrono::steady_clock::now();
       const ObjectiveResult result =
-          masked_data_modelling(model, batch, whole, codes, {}, {.training = true}, DType::f32);
+          masked_data_modelling(model, batch, whole, codes, {}, {.training = true});
       backward(result.loss);
       optimizer.step();
       optimizer.zero_grad();

@@ -17,6 +17,13 @@ void copy_row(const From* x, int64_t sx, To* y, int64_t sy, int64_t n) {
     }
   }
   if (sx == 1 && sy == 1) {
+    if constexpr (std::is_same_v<From, bf16> && std::is_same_v<To, float>) {
+      elementwise_kernels().bf16_to_f32(reinterpret_cast<const uint16_t*>(x), y, n);
+      return;
+    } else if constexpr (std::is_same_v<From, float> && std::is_same_v<To, bf16>) {
+      elementwise_kernels().f32_to_bf16(x, reinterpret_cast<uint16_t*>(y), n);
+      return;
+    }
     for (int64_t i = 0; i < n; ++i) y[i] = convert<To>(x[i]);
   } else if (sx == 0) {
     const To value = convert<To>(x[0]);

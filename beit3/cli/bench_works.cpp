@@ -28,21 +28,20 @@ struct Training {
   PretrainBatch batch;
   std::vector<int64_t> codes;
   PartSizes whole;
+  Pass pass;
   nn::AdamW optimizer;
 
-  Training(const ModelConfig& config, const BatchSizes& sizes)
+  Training(const ModelConfig& config, const BatchSizes& sizes, const Pass& p = {})
       : model(config),
         batch(made_up_batch(config, sizes)),
         codes(made_up_codes(config, batch)),
         whole{batch.image_patches, batch.pair_patches, batch.pair_words, batch.text_words},
+        pass(p),
         optimizer(model.named_parameters(), {.lr = 1e-3, .missing_grad = nn::MissingGrad::skip}) {
     initialise(model, RandomKey{1});
   }
 
-  Tensor loss(bool training) {
-    return masked_data_modelling(model, batch, whole, codes, {}, {.training = training}, DType::f32)
-        .loss;
-  }
+  Tensor loss() { return masked_data_modelling(model, batch, whole, codes, {}, pass).loss; }
 };
 
 /// A fused op of rows of x, forward and with its backward pass.
@@ -75,21 +74,22 @@ double forward_flops(const ModelConfig& c, const PretrainBatch& batch) {
              width;
 }
 
-std::vector<BenchWork> step_works(const ModelConfig& config, const BatchSizes& sizes) {
-  const auto t = std::make_shared<Training>(config, sizes);
+std::vector<BenchWork> step_works(const ModelConfig& config, const BatchSizes& sizes,
+                                  const Pass& pass) {
+  const auto t = std::make_shared<Training>(config, sizes, pass);
   const double flops = forward_flops(config, t->batch);
   return {{"forward", flops, 0,
            [t] {
              const NoGrad silent;
-             t->loss(false);
+             t->loss();
            }},
           {"forward and backward", 3 * flops, 0,
            [t] {
-             backward(t->loss(true));
+             backward(t->loss());
              t->optimizer.zero_grad();
            }},
           {"step", 3 * flops, 0, [t] {
-             backward(t->loss(true));
+             backward(t->loss());
              t->optimizer.step();
              t->optimizer.zero_grad();
            }}};
@@ -178,7 +178,7 @@ std::vector<BenchWork> op_works(const ModelConfig& c, const BatchSizes& sizes) {
   works.push_back({"cross entropy, backward too", 0, 3 * logit_bytes,
                    [=] { grad(cross_entropy(leaf, labels), {leaf}); }});
 
-  backward(t->loss(true));
+  backward(t->loss());
   double parameters = 0;
   for (const auto& p : t->model.named_parameters()) parameters += number(p.tensor.numel());
   works.push_back({"AdamW", 0, 28 * parameters, [t] { t->optimizer.step(); }});

@@ -16,8 +16,10 @@ struct BenchWork {
   std::function<void()> run;
 };
 
-/// Forward pass, forward and backward, and a whole step of pretraining with AdamW.
-std::vector<BenchWork> step_works(const ModelConfig& config, const BatchSizes& sizes);
+/// Forward pass, forward and backward, and a whole step of pretraining with AdamW. `pass` says how
+/// activations are kept.
+std::vector<BenchWork> step_works(const ModelConfig& config, const BatchSizes& sizes,
+                                  const Pass& pass);
 /// The dense products of a layer and of the two heads: forward, by the input, by the weight.
 std::vector<BenchWork> gemm_works(const ModelConfig& config, const BatchSizes& sizes);
 /// Attention over all sequences of a batch.

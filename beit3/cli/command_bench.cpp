@@ -17,10 +17,10 @@ namespace tessera::beit3::cli {
 namespace {
 
 struct BenchOptions {
-  std::string what = "step", preset = "nano", batch = "16,16,16";
+  std::string what = "step", preset = "nano", batch = "16,16,16", dtype = "f32";
   int64_t words = 8000, codes = 8192;
   double seconds = 2;
-  bool json = false;
+  bool recompute = false, json = false;
   MachineOptions machine;
 };
 
@@ -77,11 +77,20 @@ std::vector<BenchWork> works_of(const BenchOptions& o) {
   config.text_rows = o.words;
   config.codes = o.codes;
   const BatchSizes sizes = batch_of(o.batch);
+  check<UsageError>(o.dtype == "f32" || o.dtype == "bf16",
+                    "--dtype is \"{}\"; expected f32 or bf16", o.dtype);
   if (o.what == "step") {
     const bool one_modality = sizes.pairs == 0 && (sizes.images == 0 || sizes.texts == 0);
     check_training_fits(config, one_modality);
-    return step_works(config, sizes);
+    return step_works(config, sizes,
+                      {.training = true,
+                       .recompute = o.recompute,
+                       .dtype = o.dtype == "bf16" ? DType::bf16 : DType::f32});
   }
+  check<UsageError>(o.dtype == "f32" && !o.recompute,
+                    "--dtype and --recompute say how a step keeps its activations; leave them out "
+                    "of bench {}",
+                    o.what);
   if (o.what == "gemm") return gemm_works(config, sizes);
   if (o.what == "attention") return attention_works(config, sizes);
   if (o.what == "ops") return op_works(config, sizes);
@@ -143,9 +152,11 @@ int bench(const BenchOptions& o) {
           json_string(products_description()) + ", \"threads\": " + std::to_string(thread_count()) +
           ",\n \"preset\": " + json_string(o.preset) + ", \"batch\": " + json_string(o.batch) +
           ", \"words\": " + std::to_string(o.words) + ", \"codes\": " + std::to_string(o.codes) +
-          ",\n \"roof\": {\"flops\": " + json_number(roof.flops) + ", \"copy_bytes\": " +
-          json_number(roof.copy_bytes) + ", \"read_bytes\": " + json_number(roof.read_bytes) +
-          "},\n \"works\": [" + rows + "\n]}\n");
+          ", \"dtype\": " + json_string(o.dtype) +
+          ", \"recompute\": " + (o.recompute ? "true" : "false") + ",\n \"roof\": {\"flops\": " +
+          json_number(roof.flops) + ", \"copy_bytes\": " + json_number(roof.copy_bytes) +
+          ", \"read_bytes\": " + json_number(roof.read_bytes) + "},\n \"works\": [" + rows +
+          "\n]}\n");
   }
   return kDone;
 }
@@ -168,12 +179,15 @@ Command bench_command() {
           "examples:\n"
           "  beit3 bench\n"
           "  beit3 bench step --preset micro --threads 2 --json\n"
+          "  beit3 bench step --preset small --batch 4,4,4 --dtype bf16\n"
           "  beit3 bench gemm --preset base --batch 8,0,0 --gemm openblas\n",
       .options = {{"WHAT", &o->what, "step, gemm, attention or ops (step)"},
                   {"--preset", &o->preset, "sizes of the model (nano)", "NAME"},
                   {"--batch", &o->batch, "images, texts and pairs (16,16,16)", "I,T,P"},
                   {"--words", &o->words, "size of the vocabulary (8000)"},
                   {"--codes", &o->codes, "codes of the image tokenizer (8192)"},
+                  {"--dtype", &o->dtype, "of a step's activations: f32 or bf16 (f32)", "WORD"},
+                  {"--recompute", &o->recompute, "a step runs layers twice and keeps less"},
                   {"--seconds", &o->seconds, "how long each is run (2)"},
                   {"--json", &o->json, "as one JSON object"}},
       .run = [o] { return bench(*o); }};

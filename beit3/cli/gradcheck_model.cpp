@@ -151,7 +151,7 @@ class LossAround {
     const PartSizes whole{batch_.image_patches, batch_.pair_patches, batch_.pair_words,
                           batch_.text_words};
     const Pass pass{.training = true, .key = key_.fold(4)};
-    return masked_data_modelling(model_, batch_, whole, codes_, {}, pass, DType::f64).loss;
+    return masked_data_modelling(model_, batch_, whole, codes_, {}, pass).loss;
   }
 
   ModelConfig config_;

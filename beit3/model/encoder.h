@@ -15,6 +15,9 @@ struct Pass {
   bool training = false;   ///< drop path acts
   RandomKey key{};         ///< of this step; every draw is a function of it
   bool recompute = false;  ///< layers run again in the backward pass instead of keeping activations
+  /// Of the activations; bf16 halves what is kept for the backward pass. None: that of the
+  /// parameters.
+  std::optional<DType> dtype{};
   /// For drop path: the sample of each sequence of the layout; empty: its number in the layout.
   std::vector<int64_t> samples{};
 };

@@ -50,13 +50,14 @@ Beit3::Beit3(const ModelConfig& c, const nn::ParameterOptions& options)
   validate(c);
 }
 
-Tensor Beit3::embed(const PackedInput& input) const {
+Tensor Beit3::embed(const PackedInput& input, std::optional<DType> wanted) const {
+  const DType dtype = wanted.value_or(text_embed.dtype());
   const PackedLayout& layout = input.layout;
   const int64_t width = config.width;
   Tensors parts;
   if (layout.image_count() > 0) {
     const Tensor& table = encoder.embed_positions[0];
-    const Tensor e = vision_embed(input.images, input.masked);
+    const Tensor e = vision_embed(input.images.to(dtype), input.masked);
     check<ShapeError>(
         e.size(1) == layout.image_rows() && table.size(0) == layout.image_rows() + kFirstPosition,
         "beit3: an image has {} rows, but the layout expects {} and the position "
@@ -77,7 +78,7 @@ Tensor Beit3::embed(const PackedInput& input) const {
     if (!layout.text_factor().empty()) {
       e = e * from_data(layout.text_factor(), {layout.text_rows(), 1}).to(e.dtype());
     }
-    parts.push_back(e);
+    parts.push_back(e.to(dtype));
   }
   check<ShapeError>(!parts.empty(), "beit3: the pass holds neither images nor texts");
   return parts.size() == 1 ? parts[0] : concat(parts, 0);
@@ -86,8 +87,9 @@ Tensor Beit3::embed(const PackedInput& input) const {
 Tensor Beit3::operator()(const PackedInput& input, const Pass& pass,
                          const std::vector<int64_t>* keep, EncoderTrace* trace) const {
   const PackedLayout& layout = input.layout;
-  Stream stream{embed(input), {}, {}};
-  const DropPath drop_path(pass, config, layout, {stream.h.dtype(), stream.h.device()});
+  Stream stream{embed(input, pass.dtype), {}, {}};
+  const DropPath drop_path(pass, config, layout,
+                           {compute_dtype(stream.h.dtype()), stream.h.device()});
   for (int64_t i = 0; i < config.layers; ++i) {
     const EncoderLayer& layer = encoder.layers[static_cast<size_t>(i)];
     const bool last = i + 1 == config.layers;

@@ -31,7 +31,7 @@ struct Beit3 : nn::Module {
   explicit Beit3(const ModelConfig& config, const nn::ParameterOptions& options = {});
 
   /// Embeddings with positions: the encoder's input (N, C).
-  Tensor embed(const PackedInput& input) const;
+  Tensor embed(const PackedInput& input, std::optional<DType> dtype = {}) const;
 
   /// Runs the encoder.
   ///

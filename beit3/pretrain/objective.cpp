@@ -70,12 +70,12 @@ void PartResult::add(const PartResult& other) {
 
 ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
                                       const PartSizes& whole, std::span<const int64_t> codes,
-                                      const TargetWeights& targets, const Pass& pass, DType dtype,
+                                      const TargetWeights& targets, const Pass& pass,
                                       const PartWeights& weights) {
   ObjectiveResult result;
-  PackedInput input = packed_input(batch, model.config());
-  if (input.images.defined()) input.images = input.images.to(dtype);
-  const Tensor out = model.beit3(input, pass, &batch.keep);
+  // Logits and losses are those of the parameters' dtype, whatever the activations are.
+  const Tensor out = model.beit3(packed_input(batch, model.config()), pass, &batch.keep)
+                         .to(model.mlm_weight.dtype());
   const int64_t patches = batch.image_patches + batch.pair_patches;
   const int64_t words = batch.pair_words + batch.text_words;
 

@@ -47,7 +47,7 @@ struct TargetWeights {
 /// Source: arXiv:2208.10442, section 2.2 (the parts' weights are open there: 1 each).
 ObjectiveResult masked_data_modelling(const PretrainModel& model, const PretrainBatch& batch,
                                       const PartSizes& whole, std::span<const int64_t> codes,
-                                      const TargetWeights& targets, const Pass& pass, DType dtype,
+                                      const TargetWeights& targets, const Pass& pass,
                                       const PartWeights& weights = {});
 
 /// w(c) = f(c)^-power / sum_c f(c)^(1 - power), from counts; what was never seen counts as seen

@@ -228,13 +228,13 @@ StepReport PretrainTrainer::try_step() {
   Pass pass{.training = true,
             .key = RandomKey{recipe_.seed}.fold(0x70617373).fold(static_cast<uint64_t>(step_)),
             .recompute = recipe_.recompute,
+            .dtype = recipe_.dtype == "bf16" ? DType::bf16 : DType::f32,
             .samples = {}};
-  const DType dtype = recipe_.dtype == "bf16" ? DType::bf16 : DType::f32;
   for (const PretrainBatch& batch : pieces) {
     pass.samples = batch.samples;
     const std::vector<int64_t> codes = codes_of(batch);
     const ObjectiveResult result =
-        masked_data_modelling(model_, batch, whole, codes, target_weights_, pass, dtype,
+        masked_data_modelling(model_, batch, whole, codes, target_weights_, pass,
                               {.image = recipe_.image_weight,
                                .text = recipe_.text_weight,
                                .pair_text = recipe_.pair_text_weight,

@@ -187,9 +187,7 @@ class Passes {
     for (const auto& [kind, kinds] : kPasses) {
       const StepBatch b = batches_.make(1, kinds, padded_);
       const std::string name = kind;
-      PackedInput input = packed_input(b.batch, model_.config());
-      if (input.images.defined()) input.images = input.images.to(c_.dtype());
-      const Tensor out = model_.beit3(input, {});
+      const Tensor out = model_.beit3(packed_input(b.batch, model_.config()), {});
       compare_encoder_out("step1.encoder_out." + name, b.batch.layout, out);
       const Tensor kept = index_select(
           out, from_data(b.batch.keep, {static_cast<int64_t>(b.batch.keep.size())}), 0);
@@ -239,7 +237,7 @@ class Passes {
       const PartSizes sizes{b.batch.image_patches, b.batch.pair_patches, b.batch.pair_words,
                             b.batch.text_words};
       const ObjectiveResult r =
-          masked_data_modelling(model_, b.batch, sizes, b.codes, {}, {}, c_.dtype(), weights_);
+          masked_data_modelling(model_, b.batch, sizes, b.codes, {}, {}, weights_);
       losses.total = losses.total.defined() ? losses.total + r.loss : r.loss;
       losses.image.add(r.image);
       losses.text.add(r.text);

@@ -48,6 +48,10 @@ constexpr bool is_floating(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f64 || dtype == DType::bf16 || dtype == DType::f16;
 }
 
+constexpr bool is_16_bit(DType dtype) { return dtype == DType::bf16 || dtype == DType::f16; }
+/// In which dtype products and fused ops compute for inputs of `dtype`.
+constexpr DType compute_dtype(DType dtype) { return is_16_bit(dtype) ? DType::f32 : dtype; }
+
 // clang-format off
 /// The dtype of a C++ element type.
 template <class T> struct DTypeOf;

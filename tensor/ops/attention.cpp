@@ -112,21 +112,20 @@ Tensor segmented_attention(const Tensor& qkv, const Segments& segments, Attentio
   check<ShapeError>(qkv.size(3) > 0, "segmented_attention: the heads of qkv {} have no elements",
                     qkv.shape());
   if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(qkv.size(3)));
-  if (detail::is_16_bit(qkv.dtype())) {
-    return segmented_attention(qkv.to(DType::f32), segments, rule, scale).to(qkv.dtype());
-  }
   if (qkv.numel() > 0) {
     // Kernels read heads in place: no gaps between rows either.
-    const Tensor rows = qkv.contiguous();
-    const Tensor y = empty({qkv.size(0), qkv.size(2), qkv.size(3)}, qkv.options());
-    const Tensor lse = empty({qkv.size(0), qkv.size(2)}, qkv.options());
-    if (detail::backend_of(qkv).try_segmented_attention(
-            rows.view(), arguments(segments, rule, scale), y.mutable_view(), lse.mutable_view())) {
+    const Tensor rows = qkv.contiguous(), in = detail::computed(rows);
+    const Tensor out = empty({qkv.size(0), qkv.size(2), qkv.size(3)}, in.options());
+    const Tensor lse = empty({qkv.size(0), qkv.size(2)}, in.options());
+    if (detail::backend_of(qkv).try_segmented_attention(in.view(), arguments(segments, rule, scale),
+                                                        out.mutable_view(), lse.mutable_view())) {
+      const Tensor y = out.to(qkv.dtype());
       record(SegmentedAttention(segments, rule, scale), {rows}, {y}, {lse});
       return y;
     }
   }
-  return composed::segmented_attention(qkv, segments, rule, scale);
+  return composed::segmented_attention(qkv.to(compute_dtype(qkv.dtype())), segments, rule, scale)
+      .to(qkv.dtype());
 }
 
 Tensor composed::segmented_attention(const Tensor& qkv, const Segments& segments,

@@ -50,22 +50,21 @@ RowLosses cross_entropy_rows(const Tensor& logits, const Tensor& labels,
   detail::check_floating("cross_entropy", "logits", logits);
   detail::check_rank("cross_entropy", "logits", logits, 2, "(N, V)");
   check_labels("cross_entropy", labels, options, logits.size(1), 1, logits, logits);
-  if (detail::is_16_bit(logits.dtype())) {
-    return cross_entropy_rows(logits.to(DType::f32), labels, options);
-  }
   if (logits.numel() > 0) {
     const int64_t n = logits.size(0);
     const Tensor rows = detail::as_row_view(logits), dense = labels.contiguous();
-    const Tensor loss = empty({n}, logits.options()), lse = empty({n}, logits.options());
+    const Tensor in = detail::computed(rows);
+    const Tensor loss = empty({n}, in.options()), lse = empty({n}, in.options());
     const Tensor best = empty({n}, {DType::i64, logits.device()});
-    if (detail::backend_of(logits).try_cross_entropy(rows.view(), dense.view(), arguments(options),
+    if (detail::backend_of(logits).try_cross_entropy(in.view(), dense.view(), arguments(options),
                                                      loss.mutable_view(), lse.mutable_view(),
                                                      best.mutable_view())) {
       record(CrossEntropy(options), {rows, dense}, {loss}, {lse});
       return {loss, best};
     }
   }
-  return {composed::cross_entropy_rows(logits, labels, options), argmax(logits.detach(), 1)};
+  const Tensor wide = logits.to(compute_dtype(logits.dtype()));
+  return {composed::cross_entropy_rows(wide, labels, options), argmax(wide.detach(), 1)};
 }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels,
@@ -91,23 +90,23 @@ RowLosses linear_cross_entropy_rows(const Tensor& x, const Tensor& weight, const
     detail::check_parameter(kName, "bias", bias, x);
   }
   check_labels(kName, labels, options, weight.size(0), 0, weight, x);
-  if (detail::is_16_bit(x.dtype())) {
-    return linear_cross_entropy_rows(x.to(DType::f32), weight, bias, labels, options);
-  }
   if (x.numel() > 0) {
     const int64_t n = x.size(0);
     const Tensor rows = detail::as_row_view(x), dense = labels.contiguous();
+    const Tensor in = detail::computed(rows);
     const Tensor w = detail::as_row_view(weight), b = bias.defined() ? bias.contiguous() : bias;
-    const Tensor loss = empty({n}, x.options()), lse = empty({n}, x.options());
+    const Tensor loss = empty({n}, in.options()), lse = empty({n}, in.options());
     const Tensor best = empty({n}, {DType::i64, x.device()});
     if (detail::backend_of(x).try_linear_cross_entropy(
-            rows.view(), w.view(), detail::optional_view(b), dense.view(), arguments(options),
+            in.view(), w.view(), detail::optional_view(b), dense.view(), arguments(options),
             loss.mutable_view(), lse.mutable_view(), best.mutable_view())) {
       record(LinearCrossEntropy(options), {rows, w, b, dense}, {loss}, {lse});
       return {loss, best};
     }
   }
-  return cross_entropy_rows(linear(x, weight, bias), labels, options);
+  // Logits of f32, whatever x is.
+  const Tensor wide = x.to(compute_dtype(x.dtype()));
+  return cross_entropy_rows(linear(wide, weight, bias), labels, options);
 }
 
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& bias,

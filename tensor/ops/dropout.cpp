@@ -18,7 +18,7 @@ Tensor dropout(const Tensor& x, double p, RandomKey key) {
   detail::check_floating("dropout", "x", x);
   check_probability("dropout", p);
   if (p == 0) return x;
-  if (detail::is_16_bit(x.dtype())) return dropout(x.to(DType::f32), p, key).to(x.dtype());
+  if (is_16_bit(x.dtype())) return dropout(x.to(DType::f32), p, key).to(x.dtype());
   const Tensor dense = x.contiguous();
   const Tensor y = empty_like(x);
   if (y.numel() > 0) {

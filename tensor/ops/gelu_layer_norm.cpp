@@ -12,24 +12,23 @@ namespace tessera {
 Tensor gelu_layer_norm(const Tensor& x, const RowGroups& groups, std::span<const Tensor> gammas,
                        std::span<const Tensor> betas, double eps) {
   detail::check_norm("gelu_layer_norm", x, groups, gammas, betas, eps);
-  if (detail::is_16_bit(x.dtype())) {
-    return gelu_layer_norm(x.to(DType::f32), groups, gammas, betas, eps).to(x.dtype());
-  }
   if (x.numel() > 0) {
-    const Tensor rows = detail::as_row_view(x);
-    const Tensor y = empty_like(x);
-    const Tensor mean = empty({groups.rows()}, x.options());
-    const Tensor rstd = empty({groups.rows()}, x.options());
+    const Tensor rows = detail::as_row_view(x), in = detail::computed(rows);
+    const Tensor out = empty_like(in);
+    const Tensor mean = empty({groups.rows()}, in.options());
+    const Tensor rstd = empty({groups.rows()}, in.options());
     const detail::NormParameters parameters(groups, gammas, betas);
-    if (detail::backend_of(x).try_gelu_layer_norm(rows.view(), parameters.views(), eps,
-                                                  y.mutable_view(), mean.mutable_view(),
+    if (detail::backend_of(x).try_gelu_layer_norm(in.view(), parameters.views(), eps,
+                                                  out.mutable_view(), mean.mutable_view(),
                                                   rstd.mutable_view())) {
+      const Tensor y = out.to(x.dtype());
       record(GeluLayerNorm(groups, eps), detail::norm_inputs({rows}, groups, gammas, betas),
              std::array{y}, std::array{mean, rstd});
       return y;
     }
   }
-  return composed::gelu_layer_norm(x, groups, gammas, betas, eps);
+  return composed::gelu_layer_norm(x.to(compute_dtype(x.dtype())), groups, gammas, betas, eps)
+      .to(x.dtype());
 }
 
 Tensor composed::gelu_layer_norm(const Tensor& x, const RowGroups& groups,

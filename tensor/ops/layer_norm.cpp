@@ -13,23 +13,25 @@ namespace tessera {
 
 namespace {
 
-/// x f32 or f64, checked.
+/// All checked.
 Tensor norm_rows(const Tensor& x, const RowGroups& groups, std::span<const Tensor> gammas,
                  std::span<const Tensor> betas, double eps) {
   if (x.numel() > 0) {
-    const Tensor rows = detail::as_row_view(x);
-    const Tensor y = empty_like(x);
-    const Tensor mean = empty({groups.rows()}, x.options());
-    const Tensor rstd = empty({groups.rows()}, x.options());
+    const Tensor rows = detail::as_row_view(x), in = detail::computed(rows);
+    const Tensor out = empty_like(in);
+    const Tensor mean = empty({groups.rows()}, in.options());
+    const Tensor rstd = empty({groups.rows()}, in.options());
     const detail::NormParameters parameters(groups, gammas, betas);
-    if (detail::backend_of(x).try_layer_norm(rows.view(), parameters.views(), eps, y.mutable_view(),
+    if (detail::backend_of(x).try_layer_norm(in.view(), parameters.views(), eps, out.mutable_view(),
                                              mean.mutable_view(), rstd.mutable_view())) {
+      const Tensor y = out.to(x.dtype());
       record(LayerNorm(groups, eps), detail::norm_inputs({rows}, groups, gammas, betas),
              std::array{y}, std::array{mean, rstd});
       return y;
     }
   }
-  return composed::grouped_layer_norm(x, groups, gammas, betas, eps);
+  return composed::grouped_layer_norm(x.to(compute_dtype(x.dtype())), groups, gammas, betas, eps)
+      .to(x.dtype());
 }
 
 /// The factor of each row, as it broadcasts to x.
@@ -45,15 +47,13 @@ Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, doub
   const RowGroups groups{{rows}};
   const std::span<const Tensor> gammas(&gamma, 1), betas(&beta, 1);
   detail::check_norm("layer_norm", x, groups, gammas, betas, eps);
-  return norm_rows(x.to(detail::compute_dtype(x.dtype())), groups, gammas, betas, eps)
-      .to(x.dtype());
+  return norm_rows(x, groups, gammas, betas, eps);
 }
 
 Tensor grouped_layer_norm(const Tensor& x, const RowGroups& groups, std::span<const Tensor> gammas,
                           std::span<const Tensor> betas, double eps) {
   detail::check_norm("grouped_layer_norm", x, groups, gammas, betas, eps);
-  return norm_rows(x.to(detail::compute_dtype(x.dtype())), groups, gammas, betas, eps)
-      .to(x.dtype());
+  return norm_rows(x, groups, gammas, betas, eps);
 }
 
 SumAndNorm add_layer_norm(const Tensor& x, const Tensor& delta, const Tensor& row_scale,
@@ -64,17 +64,16 @@ SumAndNorm add_layer_norm(const Tensor& x, const Tensor& delta, const Tensor& ro
   check<ShapeError>(delta.shape() == x.shape(), "add_layer_norm: delta is {}, but x is {}",
                     delta.shape(), x.shape());
   detail::check_alike("add_layer_norm", "x", x, "delta", delta);
-  const DType dtype = detail::compute_dtype(x.dtype());
   if (row_scale.defined()) {
     check<ShapeError>(row_scale.rank() == 1 && row_scale.size(0) == x.size(0),
                       "add_layer_norm: row_scale is {}, but x {} has {} rows", row_scale.shape(),
                       x.shape(), x.size(0));
     detail::check_parameter("add_layer_norm", "row_scale", row_scale, x);
   }
-  if (dtype != x.dtype()) {
-    const SumAndNorm wide =
-        add_layer_norm(x.to(dtype), delta.to(dtype), row_scale, groups, gammas, betas, eps);
-    return {wide.sum.to(x.dtype()), wide.norm.to(x.dtype())};
+  if (is_16_bit(x.dtype())) {
+    // Of the sum as it is rounded, since that is what is kept: the norm is made again from it.
+    const Tensor sum = (x.to(DType::f32) + scaled(delta.to(DType::f32), row_scale)).to(x.dtype());
+    return {sum, norm_rows(sum, groups, gammas, betas, eps)};
   }
   if (x.numel() > 0) {
     const Tensor x_rows = detail::as_row_view(x), delta_rows = detail::as_row_view(delta);

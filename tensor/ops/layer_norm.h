@@ -41,7 +41,8 @@ struct SumAndNorm {
   Tensor sum;   // x + row_scale * delta
   Tensor norm;  // layer norm of the sum
 };
-/// x, delta (N, C); row_scale (N) or undefined (1): the factor of drop path.
+/// x, delta (N, C); row_scale (N) or undefined (1): the factor of drop path. A 16-bit sum is
+/// rounded before the norm.
 SumAndNorm add_layer_norm(const Tensor& x, const Tensor& delta, const Tensor& row_scale,
                           const RowGroups& groups, std::span<const Tensor> gammas,
                           std::span<const Tensor> betas, double eps = 1e-5);

@@ -166,14 +166,14 @@ void check_linear(std::string_view op, const Tensor& x, const Tensor& weight, co
   detail::check_parameter(op, "bias", bias, x);
 }
 
-/// x (N, in) of f32 or f64; all checked.
+/// x (N, in); all checked.
 Tensor linear_rows(const Tensor& x_in, const RowGroups& groups, std::span<const Tensor> weights,
                    std::span<const Tensor> biases) {
   const size_t n = groups.size();
   const int64_t out = weights[0].size(0);
-  Tensor x = x_in;
+  Tensor x = detail::computed(x_in);
   const Matrix mx = as_matrix(x);
-  const Tensor y = empty({x.size(0), out}, x.options());
+  const Tensor wide = empty({x.size(0), out}, x.options());
   Tensors kept(weights.begin(), weights.end());  // copies of weights that products cannot read
   Tensors inputs;
   inputs.reserve(2 * n + 1);
@@ -191,10 +191,11 @@ Tensor linear_rows(const Tensor& x_in, const RowGroups& groups, std::span<const 
     dense_biases.push_back(bias.defined() ? bias.detach().contiguous() : bias);
     products.push_back({mx.row_range(groups.begin(i), groups.end(i)).view(),
                         as_matrix(kept[i]).transposed().view(),
-                        output(y, groups.begin(i) * out, groups.end(i) - groups.begin(i), out),
+                        output(wide, groups.begin(i) * out, groups.end(i) - groups.begin(i), out),
                         detail::optional_view(dense_biases.back()), false});
   }
   run(detail::backend_of(x), products);
+  const Tensor y = wide.to(x_in.dtype());
   record(GroupedLinear(groups), inputs, std::span<const Tensor>(&y, 1));
   return y;
 }
@@ -220,7 +221,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, const MatMulOptions& options) {
                      : options.transpose_b ? "; leave transpose_b out for a times b as it is"
                                            : "; pass transpose_b for a times b transposed");
   }
-  if (detail::is_16_bit(a.dtype())) {
+  if (is_16_bit(a.dtype())) {
     return matmul(a.to(DType::f32), b.to(DType::f32), options).to(a.dtype());
   }
   const Tensor c = multiply(a, b, options);
@@ -232,15 +233,14 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   detail::check_floating("linear", "x", x);
   check<ShapeError>(x.rank() >= 1, "linear: x is {}, but must be (..., in)", x.shape());
   check_linear("linear", x, weight, bias, weight.rank() == 2 ? weight.size(0) : 0);
-  const Tensor wide = x.to(detail::compute_dtype(x.dtype()));
   const int64_t in = x.size(-1);
   int64_t rows = 1;
   for (int i = 0; i + 1 < x.rank(); ++i) rows *= x.shape()[i];
   const Tensor y =
-      linear_rows(reshape(wide, {rows, in}), {{rows}}, std::span(&weight, 1), std::span(&bias, 1));
+      linear_rows(reshape(x, {rows, in}), {{rows}}, std::span(&weight, 1), std::span(&bias, 1));
   Shape shape = x.shape();
   shape[shape.rank() - 1] = weight.size(0);
-  return reshape(y, shape).to(x.dtype());
+  return reshape(y, shape);
 }
 
 Tensor grouped_linear(const Tensor& x, const RowGroups& groups, std::span<const Tensor> weights,
@@ -256,8 +256,7 @@ Tensor grouped_linear(const Tensor& x, const RowGroups& groups, std::span<const 
     detail::check_rank("grouped_linear", "weight", weights[i], 2, "(out, in)");
     check_linear("grouped_linear", x, weights[i], at_or_undefined(biases, i), weights[0].size(0));
   }
-  const Tensor wide = x.to(detail::compute_dtype(x.dtype()));
-  return linear_rows(wide, groups, weights, biases).to(x.dtype());
+  return linear_rows(x, groups, weights, biases);
 }
 
 Tensor composed::grouped_linear(const Tensor& x, const RowGroups& groups,

@@ -9,9 +9,11 @@
 /// What the ops share: checks with their messages, and views for kernels.
 namespace tessera::detail {
 
-inline bool is_16_bit(DType dtype) { return dtype == DType::bf16 || dtype == DType::f16; }
-/// In which dtype products and fused ops compute for inputs of `dtype`.
-inline DType compute_dtype(DType dtype) { return is_16_bit(dtype) ? DType::f32 : dtype; }
+/// x as kernels compute with it: f32 in place of 16 bits. The conversion is not recorded: a fused
+/// op's record has the 16-bit tensors, so that they, not their copies, are kept for its rule.
+inline Tensor computed(const Tensor& x) {
+  return is_16_bit(x.dtype()) ? x.detach().to(DType::f32) : x;
+}
 
 inline Backend& backend_of(const Tensor& x) { return x.storage()->backend(); }
 

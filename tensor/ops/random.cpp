@@ -16,7 +16,7 @@ namespace {
 Tensor drawn(std::string_view op, const Shape& shape, const TensorOptions& options) {
   check<DTypeError>(is_floating(options.dtype), "{}: dtype is {}, but must be floating", op,
                     options.dtype);
-  return empty(shape, {detail::compute_dtype(options.dtype), options.device});
+  return empty(shape, {compute_dtype(options.dtype), options.device});
 }
 
 template <int n>
@@ -93,7 +93,7 @@ Tensor truncated_normal(const Shape& shape, RandomKey key, double std, double bo
   check<DTypeError>(is_floating(options.dtype),
                     "truncated_normal: dtype is {}, but must be floating", options.dtype);
   const double outside = std::erfc(bound * kSqrtHalf) / 2;  // probability of each cut tail
-  const Tensor y = uniform(shape, key, {detail::compute_dtype(options.dtype), kCpu});
+  const Tensor y = uniform(shape, key, {compute_dtype(options.dtype), kCpu});
   visit_dtype(y.dtype(), [&]<class T>(TypeTag<T>) {
     if constexpr (std::is_floating_point_v<T>) {
       T* at = y.template data<T>();

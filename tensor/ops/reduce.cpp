@@ -103,7 +103,7 @@ Tensor var(const Tensor& x, const Axes& some_axes, KeepDims keep) {
 
 Tensor logsumexp(const Tensor& x, const Axes& some_axes, KeepDims keep) {
   detail::check_floating("logsumexp", "x", x);
-  if (detail::is_16_bit(x.dtype())) {
+  if (is_16_bit(x.dtype())) {
     return logsumexp(x.to(DType::f32), some_axes, keep).to(x.dtype());
   }
   const Axes axes = normalize_axes("logsumexp", some_axes, x.rank());

@@ -12,12 +12,12 @@ Tensor softmax(const Tensor& x, int64_t axis) {
   detail::check_floating("softmax", "x", x);
   const int at = normalize_axis("softmax", axis, x.rank());
   if (at != x.rank() - 1) return transpose(softmax(transpose(x, at, -1)), at, -1);
-  if (detail::is_16_bit(x.dtype())) return softmax(x.to(DType::f32)).to(x.dtype());
-  const Tensor rows = detail::as_row_view(x);
-  const Tensor y = empty(x.shape(), x.options());
-  if (y.numel() == 0 || !detail::backend_of(x).try_softmax(rows.view(), y.mutable_view())) {
-    return composed::softmax(x);
+  const Tensor rows = detail::as_row_view(x), in = detail::computed(rows);
+  const Tensor out = empty(x.shape(), in.options());
+  if (out.numel() == 0 || !detail::backend_of(x).try_softmax(in.view(), out.mutable_view())) {
+    return composed::softmax(x.to(in.dtype())).to(x.dtype());
   }
+  const Tensor y = out.to(x.dtype());
   record(Softmax{}, {rows}, {y});
   return y;
 }
@@ -25,7 +25,7 @@ Tensor softmax(const Tensor& x, int64_t axis) {
 Tensor log_softmax(const Tensor& x, int64_t axis) {
   detail::check_floating("log_softmax", "x", x);
   const int at = normalize_axis("log_softmax", axis, x.rank());
-  if (detail::is_16_bit(x.dtype())) return log_softmax(x.to(DType::f32), at).to(x.dtype());
+  if (is_16_bit(x.dtype())) return log_softmax(x.to(DType::f32), at).to(x.dtype());
   return x - logsumexp(x, {at}, KeepDims::yes);
 }
 

@@ -254,6 +254,12 @@ TEST(Bench, TimesEveryKindOfWork) {
   }
   EXPECT_THAT(run_beit3("bench ops --batch 1,0,0 --words 20 --codes 8 --seconds 0.001").out,
               HasSubstr("of copy"));
+  EXPECT_EQ(run_beit3("bench step --batch 1,1,1 --words 20 --codes 8 --seconds 0.001 --dtype bf16 "
+                      "--recompute")
+                .code,
+            0);
+  expect_error(run_beit3("bench step --dtype f16"), 2, "expected f32 or bf16");
+  expect_error(run_beit3("bench gemm --dtype bf16"), 2, "leave them out of bench gemm");
   expect_error(run_beit3("bench gem"), 2, "did you mean \"gemm\"?");
   expect_error(run_beit3("bench --batch 1,2"), 2, "16,16,16");
   expect_error(run_beit3("bench --batch 0,0,0"), 2, "not all 0");

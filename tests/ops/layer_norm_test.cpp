@@ -105,6 +105,7 @@ OpCase residual(const char* name, std::vector<int64_t> ends, bool scaled, int64_
             return kept(only, y.sum, y.norm);
           },
       .parameters = 2,
+      .several = true,  // the norm is of the sum as it was rounded
       .length = 4 * width};
 }
 
@@ -115,6 +116,7 @@ OpCase sum_alone() {
   const Reference loops = c.reference;
   const Tensors parameters = with_parameters({}, 6, 1);
   c.inputs.resize(3);
+  c.several = false;
   auto completed = [parameters](const Tensors& in) {
     const DType dtype = in[0].dtype() == DType::bf16 ? DType::f32 : in[0].dtype();
     Tensors all = in;

@@ -18,8 +18,6 @@ double largest(const Tensor& x) {
   return most;
 }
 
-bool is_16_bit(DType dtype) { return dtype == DType::bf16 || dtype == DType::f16; }
-
 /// What an element may be off by: the rounding of the computation, and that of storing it.
 double allowed(const Rounded& e, DType in, DType out, const OpCase& c) {
   if (e.error == 0 || !is_floating(out)) return 0;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "autograd/autograd.h"
 #include "beit3/model/init.h"
 #include "beit3/pretrain/made_up_batch.h"
 #include "tests/beit3/model/tiny_model.h"
@@ -38,8 +39,7 @@ TEST(Objective, PositionsCountAsTheirTargetsWeigh) {
   const PartSizes whole{batch.image_patches, batch.pair_patches, batch.pair_words,
                         batch.text_words};
   const auto loss = [&](const TargetWeights& weights) {
-    return masked_data_modelling(model, batch, whole, codes, weights, {}, DType::f32)
-        .loss.item<double>();
+    return masked_data_modelling(model, batch, whole, codes, weights, {}).loss.item<double>();
   };
   // The loss is linear in the weights: even targets, odd ones, and all.
   TargetWeights even{.code = std::vector<float>(12, 0), .word = std::vector<float>(20, 0)};
@@ -67,6 +67,47 @@ TEST(PartResult, AddsUp) {
   EXPECT_EQ(a.accuracy(), 0.75);
   EXPECT_EQ(a.loss(), 1.0);
   EXPECT_EQ(PartResult{}.accuracy(), 0);
+}
+
+TEST(Objective, ActivationsOfBf16GiveNearlyTheSameGradients) {
+  for (Form form : {Form::released, Form::paper}) {
+    ModelConfig config = tiny_model(form);
+    config.text_positions = 80;
+    PretrainModel model(config);
+    initialise(model, RandomKey{1});
+    const PretrainBatch batch = made_up_batch(config, {.images = 2, .texts = 2, .pairs = 2});
+    const std::vector<int64_t> codes = made_up_codes(config, batch);
+    const PartSizes whole{batch.image_patches, batch.pair_patches, batch.pair_words,
+                          batch.text_words};
+    const auto gradients = [&](DType dtype, bool recompute) {
+      const Pass pass{.training = true, .recompute = recompute, .dtype = dtype};
+      const Tensor loss = masked_data_modelling(model, batch, whole, codes, {}, pass).loss;
+      EXPECT_EQ(loss.dtype(), DType::f32);
+      backward(loss);
+      std::vector<double> all{loss.item<double>()};
+      for (const nn::NamedParameter& p : model.named_parameters()) {
+        if (!p.tensor.grad().defined()) continue;
+        EXPECT_EQ(p.tensor.grad().dtype(), DType::f32) << p.name;
+        const std::vector<double> g = p.tensor.grad().to_vector<double>();
+        all.insert(all.end(), g.begin(), g.end());
+        zero_grad(p.tensor);
+      }
+      return all;
+    };
+    const std::vector<double> exact = gradients(DType::f32, false);
+    const std::vector<double> rounded = gradients(DType::bf16, false);
+    ASSERT_EQ(rounded.size(), exact.size());
+    double off = 0, whole_length = 0;
+    for (size_t i = 1; i < exact.size(); ++i) {
+      off += (rounded[i] - exact[i]) * (rounded[i] - exact[i]);
+      whole_length += exact[i] * exact[i];
+    }
+    constexpr double kUnit = 1.0 / 256;  // of a rounding to 8 bits
+    EXPECT_NEAR(rounded[0], exact[0], 4 * kUnit * exact[0]);
+    EXPECT_LT(std::sqrt(off / whole_length), 8 * kUnit);
+    EXPECT_GT(off, 0);
+    EXPECT_EQ(gradients(DType::bf16, true), rounded);
+  }
 }
 
 }  // namespace

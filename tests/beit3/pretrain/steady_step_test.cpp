@@ -41,9 +41,7 @@ class Steps {
 
   void run(int count) {
     for (int i = 0; i < count; ++i) {
-      backward(
-          masked_data_modelling(model_, batch_, whole_, codes_, {}, {.training = true}, DType::f32)
-              .loss);
+      backward(masked_data_modelling(model_, batch_, whole_, codes_, {}, {.training = true}).loss);
       optimizer_.step();
       optimizer_.zero_grad();
     }

@@ -19,24 +19,28 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST_F(Trainer, LearnsTheTexts) {
-  PretrainRecipe r = recipe();
-  r.overfit = 4;
-  r.steps = 150;
-  PretrainTrainer trainer(r);
-  const double first = trainer.run_step().loss;
-  // Each step hides other places of the same four samples: one step alone says little.
-  double last = 0;
-  while (trainer.step() < r.steps) {
-    const double loss = trainer.run_step().loss;
-    if (trainer.step() > r.steps - 20) last += loss / 20;
+  for (const char* dtype : {"f32", "bf16"}) {
+    PretrainRecipe r = recipe();
+    r.dtype = dtype;
+    r.overfit = 4;
+    r.steps = 150;
+    PretrainTrainer trainer(r);
+    const double first = trainer.run_step().loss;
+    // Each step hides other places of the same four samples: one step alone says little.
+    double last = 0;
+    while (trainer.step() < r.steps) {
+      const double loss = trainer.run_step().loss;
+      if (trainer.step() > r.steps - 20) last += loss / 20;
+    }
+    EXPECT_LT(last, 0.7 * first) << dtype;
   }
-  EXPECT_LT(last, 0.7 * first);
 }
 
 struct Kind {
   const char* name;
   Form form;
-  double muon_lr;
+  double muon_lr = 0;
+  const char* dtype = "f32";
 };
 
 class TrainerOfKind : public Trainer, public testing::WithParamInterface<Kind> {
@@ -44,13 +48,15 @@ class TrainerOfKind : public Trainer, public testing::WithParamInterface<Kind> {
   static PretrainRecipe recipe() {
     PretrainRecipe r = Trainer::recipe(GetParam().form);
     r.muon_lr = GetParam().muon_lr;
+    r.dtype = GetParam().dtype;
     return r;
   }
 };
 INSTANTIATE_TEST_SUITE_P(All, TrainerOfKind,
-                         testing::Values(Kind{"released", Form::released, 0},
-                                         Kind{"paper", Form::paper, 0},
-                                         Kind{"muon", Form::released, 2e-3}),
+                         testing::Values(Kind{"released", Form::released},
+                                         Kind{"paper", Form::paper},
+                                         Kind{"muon", Form::released, 2e-3},
+                                         Kind{"bf16", Form::released, 0, "bf16"}),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(TrainerOfKind, GivesTheSameBitsForOneToEightThreads) {
