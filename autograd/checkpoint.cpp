@@ -55,7 +55,10 @@ Tensors vjp(const TensorFunction& f, const Tensors& inputs, const Tensors& g,
   }
   const Tensors found =
       walk_to(ys, g, targets, {.create_graph = recording, .cut_at_targets = true});
-  for (size_t k = 0; k < places.size(); ++k) results[places[k]] = found[k];
+  for (size_t k = 0; k < places.size(); ++k) {
+    const Tensor& x = inputs[places[k]];
+    results[places[k]] = found[k].defined() ? found[k].to(x.dtype()) : found[k];
+  }
   return results;
 }
 
@@ -90,7 +93,7 @@ void add_checkpoint_rules(RuleTable& table) {
 
   table.add<Checkpoint>(Save::inputs, [](const Checkpoint& op, Saved& s, Tensors g) {
     const bool recording = grad_enabled();
-    const Tensors saved = s.inputs();
+    const Tensors saved = s.inputs_as_kept();
     Tensors aliases(saved.begin(), saved.begin() + static_cast<std::ptrdiff_t>(op.inputs));
     std::vector<Edge> targets;
     std::vector<size_t> places;

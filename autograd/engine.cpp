@@ -60,7 +60,7 @@ class Walk {
     mark_needed();
   }
 
-  void start(const Tensor& y, const Tensor& g) { deliver(edge_to(y), g); }
+  void start(const Tensor& y, const Tensor& g) { deliver(edge_to(y), y.dtype(), g); }
 
   void run() {
     std::optional<EnableGrad> recording;
@@ -119,17 +119,15 @@ class Walk {
     if (!options_.retain_graph && !options_.create_graph) node.release();
     for (size_t k = 0; k < gradients.size(); ++k) {
       if (!gradients[k].defined() || !node.edges[k].wanted()) continue;
-      deliver(node.edges[k], fitted(std::move(gradients[k]), node.inputs[k]));
+      const TensorInfo& input = node.inputs[k];
+      Tensor g = std::move(gradients[k]);
+      if (!(g.shape() == input.shape)) g = sum_to(g, input.shape);  // rules know no broadcasting
+      deliver(node.edges[k], input.options.dtype, std::move(g));
     }
   }
 
   Tensors apply_rule(Node& node, Tensors g) {
     const Rule& rule = *node.rule;
-    if (rule.in_f32) {
-      for (Tensor& one : g) {
-        if (one.defined()) one = one.to(compute_dtype(one.dtype()));
-      }
-    }
     if (rule.fast && !options_.create_graph) {
       Saved saved(node, Saved::Half::fast, to_leaves_);
       if (std::optional<Tensors> result = rule.fast(*node.op, saved, g)) return std::move(*result);
@@ -138,19 +136,14 @@ class Walk {
     return rule.exact(*node.op, saved, std::move(g));
   }
 
-  /// Rules know nothing of broadcasting and little of dtypes: both are undone here.
-  static Tensor fitted(Tensor g, const TensorInfo& input) {
-    if (!(g.shape() == input.shape)) g = sum_to(g, input.shape);
-    return g.to(input.options.dtype);
-  }
-
-  void deliver(const Edge& edge, Tensor g) {
+  /// To a tensor of `dtype`. Gradients of 16-bit ones are f32 on their way, and rounded at the end.
+  void deliver(const Edge& edge, DType dtype, Tensor g) {
     if (edge.leaf) {
-      deliver_to_leaf(*edge.leaf, std::move(g));
+      deliver_to_leaf(*edge.leaf, g.to(to_leaves_ ? dtype : compute_dtype(dtype)));
     } else if (edge.node) {
       State& state = state_[place_.at(edge.node.get())];
       if (state.gradients.empty()) return;
-      accumulate(state.gradients[static_cast<size_t>(edge.output)], std::move(g),
+      accumulate(state.gradients[static_cast<size_t>(edge.output)], g.to(compute_dtype(dtype)),
                  options_.create_graph);
     }
   }
@@ -257,7 +250,8 @@ Tensors grad(std::span<const Tensor> ys, std::span<const Tensor> xs, const GradO
       walk_to(ys, gs, targets,
               {.retain_graph = options.retain_graph, .create_graph = options.create_graph});
   for (size_t i = 0; i < results.size(); ++i) {
-    if (!results[i].defined()) results[i] = zeros(xs[i].shape(), xs[i].options());
+    results[i] =
+        results[i].defined() ? results[i].to(xs[i].dtype()) : zeros(xs[i].shape(), xs[i].options());
   }
   return results;
 }

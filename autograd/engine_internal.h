@@ -13,6 +13,7 @@ struct WalkOptions {
 };
 
 /// Derivatives of `ys` (with gradients `gs`) by `targets`; undefined where ys do not depend on one.
+/// Those by 16-bit targets are f32.
 Tensors walk_to(std::span<const Tensor> ys, const Tensors& gs, std::span<const Edge> targets,
                 const WalkOptions& options);
 

@@ -42,6 +42,7 @@ inline SavePlan factors(const Wanted& wanted, size_t) {
 
 /// Gradients of the inputs from those of the outputs (undefined: that output was not used). A
 /// result may be undefined where nobody wants it, where it is zero, or where it went into a sink.
+/// In place of 16-bit tensors, gradients and saved ones, a rule sees f32.
 using RuleFunction = std::function<Tensors(const Op&, Saved&, Tensors)>;
 /// The same by a kernel; nothing if the backend declined.
 /// It may overwrite a gradient that is `reusable`.
@@ -54,8 +55,6 @@ struct Rule {
   Plan plan;
   RuleFunction exact;     ///< a formula in ordinary ops: right at every order
   FastRuleFunction fast;  ///< called only when nobody will differentiate the result; may be empty
-  /// It computes in f32: 16-bit tensors, saved or gradients, are converted before it sees them.
-  bool in_f32 = false;
   RemakeFunction remake = {};  ///< may be empty
   int remade_output = 0;
 };
@@ -72,12 +71,11 @@ class RuleTable {
   }
 
   /// A fused op: a kernel for the common case, and what is exact at every order. Both are needed,
-  /// so a fast path that quietly cuts the graph cannot be written. Both see f32 in place of 16-bit
-  /// tensors.
+  /// so a fast path that quietly cuts the graph cannot be written.
   template <class O, class Fast, class Exact>
   void add_fused(Plan plan, Fast fast, Exact exact) {
-    add_rule(typeid(O), {std::move(plan), exact_half<O>(std::move(exact)),
-                         fast_half<O>(std::move(fast)), true});
+    add_rule(typeid(O),
+             {std::move(plan), exact_half<O>(std::move(exact)), fast_half<O>(std::move(fast))});
   }
 
   /// `f(op, saved)` makes output `output` again, in little more than a pass over memory. Whoever

@@ -4,6 +4,11 @@
 #include "autograd/rule_table.h"
 
 namespace tessera {
+namespace {
+
+Tensor as_rules_see(const Tensor& x) { return x.defined() ? x.to(compute_dtype(x.dtype())) : x; }
+
+}  // namespace
 
 void Saved::check_version(const SavedTensor& saved) const {
   const Storage& storage = *saved.tensor.storage();
@@ -11,10 +16,6 @@ void Saved::check_version(const SavedTensor& saved) const {
   check<StateError>(&storage == saved.storage.get() && storage.version() == saved.version,
                     "backward of {}: a tensor {} that it saved was changed in place by {} since",
                     node_.op->name(), saved.tensor.shape(), storage.last_change());
-}
-
-Tensor Saved::as_rule_sees(const Tensor& x) const {
-  return x.defined() && node_.rule->in_f32 ? x.to(compute_dtype(x.dtype())) : x;
 }
 
 Tensor Saved::remade_input(size_t i) const {
@@ -32,33 +33,42 @@ Tensor Saved::remade_input(size_t i) const {
   return made;
 }
 
-Tensor Saved::input(size_t i) const {
+Tensor Saved::input(size_t i) const { return as_rules_see(input_as_kept(i)); }
+Tensor Saved::output(size_t i) const { return as_rules_see(output_as_kept(i)); }
+
+Tensor Saved::input_as_kept(size_t i) const {
   const SavedTensor& saved = node_.saved_inputs[i];
-  if (saved.remade) return as_rule_sees(remade_input(i));
+  if (saved.remade) return remade_input(i);
   check<InternalError>(saved.tensor.defined(), "rule of {}: input {} was not saved",
                        node_.op->name(), i);
   check_version(saved);
-  return as_rule_sees(saved.tensor);
+  return saved.tensor;
 }
 
-Tensors Saved::inputs() const {
+Tensors Saved::inputs_as_kept() const {
   Tensors all;
   for (size_t i = 0; i < node_.saved_inputs.size(); ++i) {
     const SavedTensor& saved = node_.saved_inputs[i];
     if (saved.tensor.defined()) check_version(saved);
-    all.push_back(as_rule_sees(saved.remade ? remade_input(i) : saved.tensor));
+    all.push_back(saved.remade ? remade_input(i) : saved.tensor);
   }
   return all;
 }
 
-Tensor Saved::output(size_t i) const {
+Tensors Saved::inputs() const {
+  Tensors all = inputs_as_kept();
+  for (Tensor& x : all) x = as_rules_see(x);
+  return all;
+}
+
+Tensor Saved::output_as_kept(size_t i) const {
   const SavedTensor& saved = node_.saved_outputs[i];
   check<InternalError>(saved.tensor.defined(), "rule of {}: output {} was not saved",
                        node_.op->name(), i);
   check_version(saved);
   Tensor attached = alias_of(saved.tensor);
   attach(attached, node_.shared_from_this(), static_cast<int>(i));
-  return as_rule_sees(attached);
+  return attached;
 }
 
 Tensor Saved::statistic(size_t i) const {

@@ -5,7 +5,8 @@
 
 namespace tessera {
 
-/// What a rule may look at. Belongs to one call of one rule.
+/// What a rule may look at. Belongs to one call of one rule. Rules compute in f32 or f64: what was
+/// kept as 16 bits is converted.
 class Saved {
  public:
   enum class Half { fast, exact };
@@ -19,8 +20,13 @@ class Saved {
   Tensor input(size_t i) const;
   /// All inputs; undefined where absent or not saved.
   Tensors inputs() const;
+  /// As they were kept, 16 bits and handles of leaves too: for kernels that take those, and to run
+  /// a function on them again.
+  Tensor input_as_kept(size_t i) const;
+  Tensors inputs_as_kept() const;
   /// Output i, attached to its own node again: what depends on it depends on the inputs.
   Tensor output(size_t i = 0) const;
+  Tensor output_as_kept(size_t i = 0) const;
   /// A by-product of the kernel. Only the fast half may ask: to differentiate it would be wrong.
   Tensor statistic(size_t i) const;
   /// Shape, dtype and device of input i, saved or not.
@@ -36,7 +42,6 @@ class Saved {
 
  private:
   void check_version(const SavedTensor& saved) const;
-  Tensor as_rule_sees(const Tensor& x) const;
   Tensor remade_input(size_t i) const;
 
   Node& node_;

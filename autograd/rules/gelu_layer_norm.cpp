@@ -11,8 +11,8 @@ void add_gelu_layer_norm_rules(RuleTable& table) {
       [](const GeluLayerNorm& op, Saved& s, Tensor& g) -> std::optional<Tensors> {
         const size_t n = op.groups.size();
         kernels::NormGrad grad = kernels::gelu_layer_norm_backward(
-            g, s.input(0), op.groups, detail::saved_range(s, 1, n), s.statistic(0), s.statistic(1),
-            s.sinks(1, n), s.sinks(1 + n, n));
+            g, s.input_as_kept(0), op.groups, detail::saved_range(s, 1, n), s.statistic(0),
+            s.statistic(1), s.sinks(1, n), s.sinks(1 + n, n));
         const Tensor dx = grad.dx;
         return detail::norm_results({dx}, std::move(grad));
       },
@@ -24,7 +24,7 @@ void add_gelu_layer_norm_rules(RuleTable& table) {
       }));
   table.can_remake<GeluLayerNorm>(0, [](const GeluLayerNorm& op, Saved& s) {
     const size_t n = op.groups.size();
-    return gelu_layer_norm(s.input(0), op.groups, detail::saved_range(s, 1, n),
+    return gelu_layer_norm(s.input_as_kept(0), op.groups, detail::saved_range(s, 1, n),
                            detail::saved_range(s, 1 + n, n), op.eps);
   });
 }

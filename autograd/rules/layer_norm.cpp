@@ -15,8 +15,8 @@ void add_layer_norm(RuleTable& table) {
       [](const LayerNorm& op, Saved& s, Tensor& g) -> std::optional<Tensors> {
         const size_t n = op.groups.size();
         kernels::NormGrad grad = kernels::layer_norm_backward(
-            g, s.input(0), op.groups, detail::saved_range(s, 1, n), s.statistic(0), s.statistic(1),
-            {}, s.sinks(1, n), s.sinks(1 + n, n));
+            g, s.input_as_kept(0), op.groups, detail::saved_range(s, 1, n), s.statistic(0),
+            s.statistic(1), {}, s.sinks(1, n), s.sinks(1 + n, n));
         const Tensor dx = grad.dx;
         return detail::norm_results({dx}, std::move(grad));
       },
@@ -28,7 +28,7 @@ void add_layer_norm(RuleTable& table) {
       }));
   table.can_remake<LayerNorm>(0, [](const LayerNorm& op, Saved& s) {
     const size_t n = op.groups.size();
-    return grouped_layer_norm(s.input(0), op.groups, detail::saved_range(s, 1, n),
+    return grouped_layer_norm(s.input_as_kept(0), op.groups, detail::saved_range(s, 1, n),
                               detail::saved_range(s, 1 + n, n), op.eps);
   });
 }
@@ -61,7 +61,7 @@ std::optional<Tensors> add_norm_fast(const AddLayerNorm& op, Saved& s, Tensors& 
     return results;
   }
   kernels::NormGrad grad = kernels::layer_norm_backward(
-      g[1], s.output(0), op.groups, detail::saved_range(s, kGammas, n), s.statistic(0),
+      g[1], s.output_as_kept(0), op.groups, detail::saved_range(s, kGammas, n), s.statistic(0),
       s.statistic(1), g[0], s.sinks(kGammas, n), s.sinks(kGammas + n, n));
   if (!grad.dx.defined()) return std::nullopt;
   Tensors first = split_sum(s, grad.dx);
@@ -101,7 +101,7 @@ void add_layer_norm_rules(RuleTable& table) {
   table.add_fused<AddLayerNorm>(add_norm_plan, add_norm_fast, add_norm_exact);
   table.can_remake<AddLayerNorm>(1, [](const AddLayerNorm& op, Saved& s) {
     const size_t n = op.groups.size();
-    return grouped_layer_norm(s.output(0), op.groups, detail::saved_range(s, kGammas, n),
+    return grouped_layer_norm(s.output_as_kept(0), op.groups, detail::saved_range(s, kGammas, n),
                               detail::saved_range(s, kGammas + n, n), op.eps);
   });
 }

@@ -8,7 +8,7 @@ bool CpuBackend::try_gelu_layer_norm(ConstView x, std::span<const NormGroup> gro
   if (x.dtype == DType::f64) {
     norm_forward<double>(x, {}, {}, groups, eps, {}, y, mean, rstd,
                          norm_kernels<double>().gelu_forward);
-  } else if (x.dtype == DType::f32) {
+  } else if (x.dtype == DType::f32 || x.dtype == DType::bf16) {
     norm_forward<float>(x, {}, {}, groups, eps, {}, y, mean, rstd,
                         norm_kernels<float>().gelu_forward);
   } else {
@@ -24,7 +24,7 @@ bool CpuBackend::try_gelu_layer_norm_backward(ConstView g, ConstView x,
   if (x.dtype == DType::f64) {
     norm_backward<double>(g, x, groups, mean, rstd, {}, dx, grads, true,
                           norm_kernels<double>().gelu_backward);
-  } else if (x.dtype == DType::f32) {
+  } else if (x.dtype == DType::f32 || x.dtype == DType::bf16) {
     norm_backward<float>(g, x, groups, mean, rstd, {}, dx, grads, true,
                          norm_kernels<float>().gelu_backward);
   } else {

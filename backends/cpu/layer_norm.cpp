@@ -3,9 +3,11 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/cpu_features.h"
+#include "backends/cpu/isa/elementwise.h"
 #include "backends/cpu/norm_internal.h"
 #include "backends/cpu/scratch.h"
 #include "tensor/base/parallel.h"
+#include "tensor/base/scalar_math.h"
 
 namespace tessera {
 namespace {
@@ -52,7 +54,92 @@ class Chunks {
   std::vector<Chunk> list_;
 };
 
-bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
+/// Rows of bf16, some of them at a time as f32 in the first-level cache, where the kernels of f32
+/// find them.
+class NarrowRows {
+ public:
+  explicit NarrowRows(int64_t cols)
+      : cols_(cols),
+        rows_(std::max<int64_t>(kElements / std::max<int64_t>(cols, 1), 1)),
+        buffer_(Scratch::of<float>(2 * rows_ * cols)) {}
+
+  int64_t rows_at_once() const { return rows_; }
+  float* in() const { return buffer_.as<float>(); }
+  float* out() const { return in() + rows_ * cols_; }
+
+  void widen(const ConstView& x, int64_t row, int64_t count, float* to) const {
+    const int64_t stride = rows_of(x).row_stride;
+    for (int64_t r = 0; r < count; ++r) {
+      kernels_.bf16_to_f32(x.as<uint16_t>() + (row + r) * stride, to + r * cols_, cols_);
+    }
+  }
+  void narrow(const float* from, const View& y, int64_t row, int64_t count) const {
+    const int64_t stride = rows_of(y).row_stride;
+    for (int64_t r = 0; r < count; ++r) {
+      kernels_.f32_to_bf16(from + r * cols_, y.as<uint16_t>() + (row + r) * stride, cols_);
+    }
+  }
+  /// in = x + row_scale * delta, as it is rounded to `sum`.
+  void add(const ConstView& delta, const ConstView& row_scale, int64_t row, int64_t count,
+           const View& sum) const {
+    widen(delta, row, count, out());
+    for (int64_t r = 0; row_scale && r < count; ++r) {
+      float* const line = out() + r * cols_;
+      kernels_.binary(binary_op(Mul{}), line, 1, row_scale.as<float>() + row + r, 0, line, cols_);
+    }
+    kernels_.binary(binary_op(Add{}), in(), 1, out(), 1, in(), count * cols_);
+    narrow(in(), sum, row, count);
+    widen(sum, row, count, in());
+  }
+
+ private:
+  static constexpr int64_t kElements = 2048;
+
+  const ElementwiseKernels& kernels_ = elementwise_kernels();
+  int64_t cols_, rows_;
+  Scratch buffer_;
+};
+
+/// The rows of chunk `c` of a forward pass; `a` lacks x, delta, sum and y.
+void narrow_forward(NormForward<float> a, const Chunk& c, const ConstView& x,
+                    const ConstView& delta, const ConstView& row_scale, const View& sum,
+                    const View& y, void (*kernel)(const NormForward<float>&)) {
+  const NarrowRows rows(a.cols);
+  a.x = rows.in();
+  a.y = rows.out();
+  a.x_stride = a.y_stride = a.cols;
+  for (int64_t row = c.begin; row < c.end; row += a.rows) {
+    a.rows = std::min(rows.rows_at_once(), c.end - row);
+    rows.widen(x, row, a.rows, rows.in());
+    if (delta) rows.add(delta, row_scale, row, a.rows, sum);
+    kernel(a);
+    rows.narrow(rows.out(), y, row, a.rows);
+    a.mean += a.rows;
+    a.rstd += a.rows;
+  }
+}
+
+/// The rows of chunk `c` of a backward pass of bf16 x, but f32 gradients; `a` lacks x.
+void narrow_backward(NormBackward<float> a, const Chunk& c, const ConstView& x,
+                     void (*kernel)(const NormBackward<float>&)) {
+  const NarrowRows rows(a.cols);
+  a.x = rows.in();
+  a.x_stride = a.cols;
+  for (int64_t row = c.begin; row < c.end; row += a.rows) {
+    a.rows = std::min(rows.rows_at_once(), c.end - row);
+    rows.widen(x, row, a.rows, rows.in());
+    kernel(a);
+    a.g += a.rows * a.g_stride;
+    a.dx += a.rows * a.dx_stride;
+    if (a.residual != nullptr) a.residual += a.rows * a.residual_stride;
+    a.mean += a.rows;
+    a.rstd += a.rows;
+  }
+}
+
+bool takes(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f64 || dtype == DType::bf16;
+}
 
 }  // namespace
 
@@ -89,8 +176,18 @@ void norm_forward(const ConstView& x, const ConstView& delta, const ConstView& r
   parallel_for(chunks.size(), [&](int64_t i) {
     const Chunk& c = chunks[i];
     NormForward<T> a;
-    a.rows = c.end - c.begin;
     a.cols = rx.cols;
+    a.gamma = groups[c.group].gamma.as<T>();
+    a.beta = groups[c.group].beta.as<T>();
+    a.eps = static_cast<T>(eps);
+    a.mean = mean.as<T>() + c.begin;
+    a.rstd = rstd.as<T>() + c.begin;
+    if constexpr (std::is_same_v<T, float>) {
+      if (x.dtype == DType::bf16) {
+        return narrow_forward(a, c, x, delta, row_scale, sum, y, kernel);
+      }
+    }
+    a.rows = c.end - c.begin;
     a.x = x.as<T>() + c.begin * rx.row_stride;
     a.x_stride = rx.row_stride;
     if (delta) {
@@ -100,13 +197,8 @@ void norm_forward(const ConstView& x, const ConstView& delta, const ConstView& r
       a.sum_stride = rs.row_stride;
       a.row_scale = row_scale ? row_scale.as<T>() + c.begin : nullptr;
     }
-    a.gamma = groups[c.group].gamma.as<T>();
-    a.beta = groups[c.group].beta.as<T>();
-    a.eps = static_cast<T>(eps);
     a.y = y.as<T>() + c.begin * ry.row_stride;
     a.y_stride = ry.row_stride;
-    a.mean = mean.as<T>() + c.begin;
-    a.rstd = rstd.as<T>() + c.begin;
     kernel(a);
   });
 }
@@ -128,8 +220,6 @@ void norm_backward(const ConstView& g, const ConstView& x, std::span<const NormG
     a.cols = cols;
     a.g = g.as<T>() + c.begin * rg.row_stride;
     a.g_stride = rg.row_stride;
-    a.x = x.as<T>() + c.begin * rx.row_stride;
-    a.x_stride = rx.row_stride;
     a.gamma = groups[c.group].gamma.as<T>();
     a.mean = mean.as<T>() + c.begin;
     a.rstd = rstd.as<T>() + c.begin;
@@ -143,6 +233,11 @@ void norm_backward(const ConstView& g, const ConstView& x, std::span<const NormG
     a.dbeta = a.dgamma + cols;
     a.buffer = buffered ? a.dbeta + cols : nullptr;
     std::fill_n(a.dgamma, 2 * cols, T(0));
+    if constexpr (std::is_same_v<T, float>) {
+      if (x.dtype == DType::bf16) return narrow_backward(a, c, x, kernel);
+    }
+    a.x = x.as<T>() + c.begin * rx.row_stride;
+    a.x_stride = rx.row_stride;
     kernel(a);
   });
   // The partial sums of a group's chunks, in order; columns are independent of each other.
@@ -189,7 +284,7 @@ bool CpuBackend::try_layer_norm(ConstView x, std::span<const NormGroup> groups, 
 bool CpuBackend::try_add_layer_norm(ConstView x, ConstView delta, ConstView row_scale,
                                     std::span<const NormGroup> groups, double eps, View sum, View y,
                                     View mean, View rstd) {
-  if (!is_real(x.dtype)) return false;
+  if (!takes(x.dtype)) return false;
   if (x.dtype == DType::f64) {
     norm_forward<double>(x, delta, row_scale, groups, eps, sum, y, mean, rstd,
                          norm_kernels<double>().forward);
@@ -204,7 +299,7 @@ bool CpuBackend::try_layer_norm_backward(ConstView g, ConstView x,
                                          std::span<const NormGroup> groups, ConstView mean,
                                          ConstView rstd, ConstView residual, View dx,
                                          std::span<const NormGroupGrad> grads) {
-  if (!is_real(x.dtype)) return false;
+  if (!takes(x.dtype)) return false;
   if (x.dtype == DType::f64) {
     norm_backward<double>(g, x, groups, mean, rstd, residual, dx, grads, false,
                           norm_kernels<double>().backward);

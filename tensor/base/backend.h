@@ -93,7 +93,8 @@ class Backend {
     return false;
   }
 
-  /// y = norm(x) over the last axis with each group's parameters; mean, rstd (rows).
+  /// y = norm(x) over the last axis with each group's parameters; mean, rstd (rows). x and y of all
+  /// norms, and delta and sum, may be bf16 beside f32 parameters, statistics and gradients.
   [[nodiscard]] virtual bool try_layer_norm(ConstView /*x*/, std::span<const NormGroup>,
                                             double /*eps*/, View /*y*/, View /*mean*/,
                                             View /*rstd*/) {
@@ -108,7 +109,7 @@ class Backend {
   }
 
   /// sum = x + row_scale * delta (row_scale (rows), may be absent: 1); y = norm(sum).
-  /// sum may be x or delta.
+  /// sum may be x or delta. A bf16 sum is rounded before the norm.
   [[nodiscard]] virtual bool try_add_layer_norm(ConstView /*x*/, ConstView /*delta*/,
                                                 ConstView /*row_scale*/, std::span<const NormGroup>,
                                                 double /*eps*/, View /*sum*/, View /*y*/,

@@ -10,7 +10,7 @@ Tensor Tensor::to(DType dtype) const {
   const Tensor y = empty(shape(), {dtype, device()});
   if (numel() > 0) detail::backend_of(*this).copy(view(), y.mutable_view());
   if (is_floating(dtype) && is_floating(this->dtype())) {
-    record(Cast(this->dtype(), dtype), {*this}, {y});
+    record(Cast{}, {*this}, {y});
   }
   return y;
 }

@@ -6,8 +6,6 @@ namespace tessera {
 
 /// The record of `Tensor::to(dtype)` between floating dtypes.
 struct Cast final : Op {
-  DType from, to;
-  Cast(DType f, DType t) : from(f), to(t) {}
   std::string_view name() const override { return "cast"; }
 };
 /// The record of `Tensor::to(device)`.

@@ -13,15 +13,18 @@ Tensor gelu_layer_norm(const Tensor& x, const RowGroups& groups, std::span<const
                        std::span<const Tensor> betas, double eps) {
   detail::check_norm("gelu_layer_norm", x, groups, gammas, betas, eps);
   if (x.numel() > 0) {
-    const Tensor rows = detail::as_row_view(x), in = detail::computed(rows);
-    const Tensor out = empty_like(in);
-    const Tensor mean = empty({groups.rows()}, in.options());
-    const Tensor rstd = empty({groups.rows()}, in.options());
+    const Tensor rows = detail::as_row_view(x);
+    const TensorOptions wide{compute_dtype(x.dtype()), x.device()};
+    const Tensor mean = empty({groups.rows()}, wide), rstd = empty({groups.rows()}, wide);
     const detail::NormParameters parameters(groups, gammas, betas);
-    if (detail::backend_of(x).try_gelu_layer_norm(in.view(), parameters.views(), eps,
-                                                  out.mutable_view(), mean.mutable_view(),
-                                                  rstd.mutable_view())) {
-      const Tensor y = out.to(x.dtype());
+    Tensor y;
+    if (detail::run_narrow_or_computed(rows, [&](const Tensor& in) {
+          y = empty_like(in);
+          return detail::backend_of(x).try_gelu_layer_norm(in.view(), parameters.views(), eps,
+                                                           y.mutable_view(), mean.mutable_view(),
+                                                           rstd.mutable_view());
+        })) {
+      y = y.to(x.dtype());
       record(GeluLayerNorm(groups, eps), detail::norm_inputs({rows}, groups, gammas, betas),
              std::array{y}, std::array{mean, rstd});
       return y;
@@ -44,12 +47,14 @@ kernels::NormGrad kernels::gelu_layer_norm_backward(const Tensor& g, const Tenso
                                                     std::span<const Sink> dgamma,
                                                     std::span<const Sink> dbeta) {
   const Tensor g_rows = detail::as_row_view(g.detach()), x_rows = detail::as_row_view(x.detach());
-  const Tensor dx = empty_like(x);
+  const Tensor dx = empty(x.shape(), g.options());
   const detail::NormParameters parameters(groups, gammas, {});
   detail::NormSinks sinks(groups, gammas, dgamma, dbeta);
-  if (!detail::backend_of(x).try_gelu_layer_norm_backward(
-          g_rows.view(), x_rows.view(), parameters.views(), mean.view(), rstd.view(),
-          dx.mutable_view(), sinks.views())) {
+  if (!detail::run_narrow_or_computed(x_rows, [&](const Tensor& in) {
+        return detail::backend_of(x).try_gelu_layer_norm_backward(
+            g_rows.view(), in.view(), parameters.views(), mean.view(), rstd.view(),
+            dx.mutable_view(), sinks.views());
+      })) {
     return {};
   }
   sinks.finish("gelu_layer_norm_backward");

@@ -17,14 +17,18 @@ namespace {
 Tensor norm_rows(const Tensor& x, const RowGroups& groups, std::span<const Tensor> gammas,
                  std::span<const Tensor> betas, double eps) {
   if (x.numel() > 0) {
-    const Tensor rows = detail::as_row_view(x), in = detail::computed(rows);
-    const Tensor out = empty_like(in);
-    const Tensor mean = empty({groups.rows()}, in.options());
-    const Tensor rstd = empty({groups.rows()}, in.options());
+    const Tensor rows = detail::as_row_view(x);
+    const TensorOptions wide{compute_dtype(x.dtype()), x.device()};
+    const Tensor mean = empty({groups.rows()}, wide), rstd = empty({groups.rows()}, wide);
     const detail::NormParameters parameters(groups, gammas, betas);
-    if (detail::backend_of(x).try_layer_norm(in.view(), parameters.views(), eps, out.mutable_view(),
-                                             mean.mutable_view(), rstd.mutable_view())) {
-      const Tensor y = out.to(x.dtype());
+    Tensor y;
+    if (detail::run_narrow_or_computed(rows, [&](const Tensor& in) {
+          y = empty_like(in);
+          return detail::backend_of(x).try_layer_norm(in.view(), parameters.views(), eps,
+                                                      y.mutable_view(), mean.mutable_view(),
+                                                      rstd.mutable_view());
+        })) {
+      y = y.to(x.dtype());
       record(LayerNorm(groups, eps), detail::norm_inputs({rows}, groups, gammas, betas),
              std::array{y}, std::array{mean, rstd});
       return y;
@@ -70,16 +74,12 @@ SumAndNorm add_layer_norm(const Tensor& x, const Tensor& delta, const Tensor& ro
                       x.shape(), x.size(0));
     detail::check_parameter("add_layer_norm", "row_scale", row_scale, x);
   }
-  if (is_16_bit(x.dtype())) {
-    // Of the sum as it is rounded, since that is what is kept: the norm is made again from it.
-    const Tensor sum = (x.to(DType::f32) + scaled(delta.to(DType::f32), row_scale)).to(x.dtype());
-    return {sum, norm_rows(sum, groups, gammas, betas, eps)};
-  }
   if (x.numel() > 0) {
     const Tensor x_rows = detail::as_row_view(x), delta_rows = detail::as_row_view(delta);
     const Tensor scale = row_scale.defined() ? row_scale.contiguous() : row_scale;
     const Tensor sum = empty(x.shape(), x.options()), norm = empty(x.shape(), x.options());
-    const Tensor mean = empty({x.size(0)}, x.options()), rstd = empty({x.size(0)}, x.options());
+    const TensorOptions wide{compute_dtype(x.dtype()), x.device()};
+    const Tensor mean = empty({x.size(0)}, wide), rstd = empty({x.size(0)}, wide);
     const detail::NormParameters parameters(groups, gammas, betas);
     if (detail::backend_of(x).try_add_layer_norm(
             x_rows.view(), delta_rows.view(), detail::optional_view(scale), parameters.views(), eps,
@@ -89,6 +89,11 @@ SumAndNorm add_layer_norm(const Tensor& x, const Tensor& delta, const Tensor& ro
              std::array{sum, norm}, std::array{mean, rstd});
       return {sum, norm};
     }
+  }
+  if (is_16_bit(x.dtype())) {
+    // Of the sum as it is rounded, since that is what is kept: the norm is made again from it.
+    const Tensor sum = (x.to(DType::f32) + scaled(delta.to(DType::f32), row_scale)).to(x.dtype());
+    return {sum, norm_rows(sum, groups, gammas, betas, eps)};
   }
   return composed::add_layer_norm(x, delta, row_scale, groups, gammas, betas, eps);
 }
@@ -128,12 +133,14 @@ kernels::NormGrad kernels::layer_norm_backward(const Tensor& g, const Tensor& x,
   const Tensor g_rows = detail::as_row_view(g.detach()), x_rows = detail::as_row_view(x.detach());
   Tensor residual_rows;
   if (residual.defined()) residual_rows = detail::as_row_view(residual.detach());
-  const Tensor dx = empty_like(x);
+  const Tensor dx = empty(x.shape(), g.options());
   const detail::NormParameters parameters(groups, gammas, {});
   detail::NormSinks sinks(groups, gammas, dgamma, dbeta);
-  if (!detail::backend_of(x).try_layer_norm_backward(
-          g_rows.view(), x_rows.view(), parameters.views(), mean.view(), rstd.view(),
-          detail::optional_view(residual_rows), dx.mutable_view(), sinks.views())) {
+  if (!detail::run_narrow_or_computed(x_rows, [&](const Tensor& in) {
+        return detail::backend_of(x).try_layer_norm_backward(
+            g_rows.view(), in.view(), parameters.views(), mean.view(), rstd.view(),
+            detail::optional_view(residual_rows), dx.mutable_view(), sinks.views());
+      })) {
     return {};
   }
   sinks.finish("layer_norm_backward");

@@ -14,6 +14,11 @@ namespace tessera::detail {
 inline Tensor computed(const Tensor& x) {
   return is_16_bit(x.dtype()) ? x.detach().to(DType::f32) : x;
 }
+/// Calls `run(x)`, which is false where the kernel declines; then, for 16 bits, `run` of f32.
+template <class F>
+bool run_narrow_or_computed(const Tensor& x, F&& run) {
+  return run(x) || (is_16_bit(x.dtype()) && run(computed(x)));
+}
 
 inline Backend& backend_of(const Tensor& x) { return x.storage()->backend(); }
 

@@ -26,11 +26,12 @@ struct Chain {
 
   explicit Chain(DType dtype)
       : x(leaf({kRows, kWidth}, 1, dtype)), delta(leaf({kRows, kWidth}, 2, dtype)) {
+    const DType wide = compute_dtype(dtype);
     for (uint64_t i = 0; i < 2; ++i) {
-      gammas.push_back(leaf({kWidth}, 10 + i, dtype));
-      betas.push_back(leaf({kWidth}, 20 + i, dtype));
-      weights.push_back(leaf({kOut, kWidth}, 30 + i, dtype));
-      biases.push_back(leaf({kOut}, 40 + i, dtype));
+      gammas.push_back(leaf({kWidth}, 10 + i, wide));
+      betas.push_back(leaf({kWidth}, 20 + i, wide));
+      weights.push_back(leaf({kOut, kWidth}, 30 + i, wide));
+      biases.push_back(leaf({kOut}, 40 + i, wide));
     }
   }
   Tensor norm(int kind) const {
@@ -58,7 +59,7 @@ Tensors gradients(const Tensor& y, const Tensors& leaves, bool create_graph) {
 
 TEST(Remake, GivesTheBitsThatKeepingGives) {
   for (int kind = 0; kind < 3; ++kind) {
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : {DType::f32, DType::f64, DType::bf16}) {
       for (bool recorded : {false, true}) {
         const Chain c(dtype);
         const Tensors remade = gradients(c.linear(c.norm(kind)), c.leaves(kind), recorded);
