@@ -30,7 +30,7 @@ struct Beit3 : nn::Module {
   /// comparisons.
   explicit Beit3(const ModelConfig& config, const nn::ParameterOptions& options = {});
 
-  /// Embeddings with positions: the encoder's input (N, C).
+  /// Embeddings with positions: the encoder's input (N, C). dtype: its own; none: the parameters'.
   Tensor embed(const PackedInput& input, std::optional<DType> dtype = {}) const;
 
   /// Runs the encoder.

@@ -14,17 +14,13 @@ Tensor gelu_layer_norm(const Tensor& x, const RowGroups& groups, std::span<const
   detail::check_norm("gelu_layer_norm", x, groups, gammas, betas, eps);
   if (x.numel() > 0) {
     const Tensor rows = detail::as_row_view(x);
-    const TensorOptions wide{compute_dtype(x.dtype()), x.device()};
-    const Tensor mean = empty({groups.rows()}, wide), rstd = empty({groups.rows()}, wide);
     const detail::NormParameters parameters(groups, gammas, betas);
-    Tensor y;
-    if (detail::run_narrow_or_computed(rows, [&](const Tensor& in) {
-          y = empty_like(in);
-          return detail::backend_of(x).try_gelu_layer_norm(in.view(), parameters.views(), eps,
-                                                           y.mutable_view(), mean.mutable_view(),
-                                                           rstd.mutable_view());
-        })) {
-      y = y.to(x.dtype());
+    const auto [y, mean, rstd] = detail::norm_outputs(
+        rows, groups.rows(), [&](ConstView in, View out, View means, View rstds) {
+          return detail::backend_of(x).try_gelu_layer_norm(in, parameters.views(), eps, out, means,
+                                                           rstds);
+        });
+    if (y.defined()) {
       record(GeluLayerNorm(groups, eps), detail::norm_inputs({rows}, groups, gammas, betas),
              std::array{y}, std::array{mean, rstd});
       return y;

@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "tensor/base/backend_types.h"
+#include "tensor/ops/creation.h"
 #include "tensor/ops/matmul.h"
+#include "tensor/ops/op_internal.h"
 
 /// What layer_norm, add_layer_norm and gelu_layer_norm share.
 namespace tessera::detail {
@@ -25,6 +27,23 @@ class NormParameters {
   std::vector<NormGroup> views_;
   Tensors kept_;
 };
+
+struct NormOutputs {
+  Tensor y, mean, rstd;  // y undefined: the backend declined
+};
+/// Runs `kernel(x, y, mean, rstd)` on views of the rows, with 16-bit rows as they are or as f32.
+template <class F>
+NormOutputs norm_outputs(const Tensor& rows, int64_t count, F kernel) {
+  const TensorOptions wide{compute_dtype(rows.dtype()), rows.device()};
+  NormOutputs out{.y = {}, .mean = empty({count}, wide), .rstd = empty({count}, wide)};
+  const bool ran = run_narrow_or_computed(rows, [&](const Tensor& in) {
+    out.y = empty_like(in);
+    return kernel(in.view(), out.y.mutable_view(), out.mean.mutable_view(),
+                  out.rstd.mutable_view());
+  });
+  out.y = ran ? out.y.to(rows.dtype()) : Tensor();
+  return out;
+}
 
 /// Gradients of the parameters: allocates those that have no sink.
 class NormSinks {

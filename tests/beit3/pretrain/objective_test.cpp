@@ -29,17 +29,38 @@ TEST(FrequencyWeights, HaveMeanOneOverPositions) {
   EXPECT_TRUE(frequency_weights(counts, 0).empty());
 }
 
+/// Two pictures, two texts and two pairs.
+struct Mixed {
+  ModelConfig config;
+  PretrainModel model;
+  PretrainBatch batch;
+  std::vector<int64_t> codes;
+  PartSizes whole;
+
+  explicit Mixed(Form form)
+      : config(with_more_positions(form)),
+        model(config),
+        batch(made_up_batch(config, {.images = 2, .texts = 2, .pairs = 2})),
+        codes(made_up_codes(config, batch)),
+        whole{batch.image_patches, batch.pair_patches, batch.pair_words, batch.text_words} {
+    initialise(model, RandomKey{1});
+  }
+  Tensor loss(const TargetWeights& weights, const Pass& pass = {}) const {
+    return masked_data_modelling(model, batch, whole, codes, weights, pass).loss;
+  }
+
+ private:
+  static ModelConfig with_more_positions(Form form) {
+    ModelConfig c = tiny_model(form);
+    c.text_positions = 80;
+    return c;
+  }
+};
+
 TEST(Objective, PositionsCountAsTheirTargetsWeigh) {
-  ModelConfig config = tiny_model(Form::released);
-  config.text_positions = 80;
-  PretrainModel model(config);
-  initialise(model, RandomKey{1});
-  const PretrainBatch batch = made_up_batch(config, {.images = 2, .texts = 2, .pairs = 2});
-  const std::vector<int64_t> codes = made_up_codes(config, batch);
-  const PartSizes whole{batch.image_patches, batch.pair_patches, batch.pair_words,
-                        batch.text_words};
+  const Mixed mixed(Form::released);
   const auto loss = [&](const TargetWeights& weights) {
-    return masked_data_modelling(model, batch, whole, codes, weights, {}).loss.item<double>();
+    return mixed.loss(weights).item<double>();
   };
   // The loss is linear in the weights: even targets, odd ones, and all.
   TargetWeights even{.code = std::vector<float>(12, 0), .word = std::vector<float>(20, 0)};
@@ -71,21 +92,14 @@ TEST(PartResult, AddsUp) {
 
 TEST(Objective, ActivationsOfBf16GiveNearlyTheSameGradients) {
   for (Form form : {Form::released, Form::paper}) {
-    ModelConfig config = tiny_model(form);
-    config.text_positions = 80;
-    PretrainModel model(config);
-    initialise(model, RandomKey{1});
-    const PretrainBatch batch = made_up_batch(config, {.images = 2, .texts = 2, .pairs = 2});
-    const std::vector<int64_t> codes = made_up_codes(config, batch);
-    const PartSizes whole{batch.image_patches, batch.pair_patches, batch.pair_words,
-                          batch.text_words};
+    const Mixed mixed(form);
     const auto gradients = [&](DType dtype, bool recompute) {
       const Pass pass{.training = true, .recompute = recompute, .dtype = dtype};
-      const Tensor loss = masked_data_modelling(model, batch, whole, codes, {}, pass).loss;
+      const Tensor loss = mixed.loss({}, pass);
       EXPECT_EQ(loss.dtype(), DType::f32);
       backward(loss);
       std::vector<double> all{loss.item<double>()};
-      for (const nn::NamedParameter& p : model.named_parameters()) {
+      for (const nn::NamedParameter& p : mixed.model.named_parameters()) {
         if (!p.tensor.grad().defined()) continue;
         EXPECT_EQ(p.tensor.grad().dtype(), DType::f32) << p.name;
         const std::vector<double> g = p.tensor.grad().to_vector<double>();
