@@ -3,11 +3,13 @@
 
 #include "beit3/cli/commands.h"
 #include "beit3/cli/exit_codes.h"
+#include "beit3/cli/loaded_run.h"
 #include "beit3/cli/machine_memory.h"
 #include "beit3/cli/machine_options.h"
 #include "beit3/cli/pretrain_loop.h"
 #include "beit3/cli/recipe_options.h"
 #include "beit3/cli/terminal.h"
+#include "beit3/pretrain/evaluate.h"
 
 namespace tessera::beit3::cli {
 namespace {
@@ -40,6 +42,12 @@ void describe(PretrainTrainer& trainer) {
   say("dry run: nothing was written");
 }
 
+/// Complaints about what is read at the first evaluation come now.
+void check_evaluation(const PretrainRecipe& recipe) {
+  check_held_out(recipe);
+  lexicon_of(recipe.data.held_out);
+}
+
 int pretrain(const PretrainOptions& o) {
   check<UsageError>(o.max_steps >= 0, "--max-steps is {}; expected 0 or more", o.max_steps);
   check<UsageError>(!o.out.empty() || o.dry_run,
@@ -57,6 +65,7 @@ int pretrain(const PretrainOptions& o) {
   check_training_fits(recipe.model, one_modality);
   // Reads everything that the recipe names: complaints come before a folder is made.
   PretrainTrainer trainer(recipe);
+  check_evaluation(recipe);
   if (o.dry_run) {
     describe(trainer);
     return kDone;
@@ -94,6 +103,7 @@ int resume(const ResumeOptions& o) {
   o.machine.apply();
   const RunFolder folder = RunFolder::open(o.run);
   PretrainTrainer trainer(folder.recipe());
+  check_evaluation(trainer.recipe());
   load_newest(trainer, folder);
   folder.truncate_metrics(trainer.step());
   if (trainer.step() >= trainer.recipe().steps) {

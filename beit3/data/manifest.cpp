@@ -122,6 +122,13 @@ DataSet open_folder(const std::string& path, const OpenOptions& options) {
   if (const std::string name = only_file(listing, ".jsonl"); !name.empty()) {
     return open_file((folder / name).string(), options);
   }
+  // Not its pictures, which are those of all splits.
+  for (const char* known : {"train", "heldout", "val", "valid", "validation", "dev", "test"}) {
+    check<IoError>(!has(std::string(known) + ".jsonl"),
+                   "open_dataset: folder \"{}\" has no {}.jsonl, but the split {}.jsonl; name one "
+                   "that it has, or the file itself",
+                   path, split, known);
+  }
   DataSet set{DataKind::image_folder, path, {}, {}, nullptr};
   add_images(set, folder, listing, -1, options);
   if (!set.records.empty()) return set;

@@ -335,6 +335,22 @@ std::string map_json(const std::map<std::string, Score>& scores) {
 
 }  // namespace
 
+void check_held_out(const PretrainRecipe& recipe) {
+  const std::string& pairs = recipe.data.held_out;
+  if (!pairs.empty()) {
+    const DataSet data = open_dataset(pairs, {.split = recipe.data.held_out_split});
+    check<IoError>(
+        std::any_of(data.records.begin(), data.records.end(),
+                    [](const Record& r) { return !r.image_path.empty(); }),
+        "data.held_out: {} holds no picture; expected pairs or pictures, texts alone belong to "
+        "data.held_out_texts",
+        pairs);
+    if (is_world(pairs)) read_scene_options(pairs);
+  }
+  const std::string& texts = recipe.data.held_out_texts;
+  if (!texts.empty()) open_dataset(texts, {.split = recipe.data.held_out_split});
+}
+
 Evaluation evaluate(const PretrainModel& model, const Tokenizer& tokenizer, const Vqkd& vq,
                     const PretrainRecipe& recipe, const std::map<std::string, std::string>& lexicon,
                     const EvaluationOptions& options) {

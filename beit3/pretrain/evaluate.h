@@ -56,6 +56,10 @@ Evaluation evaluate(const PretrainModel& model, const Tokenizer& tokenizer, cons
                     const PretrainRecipe& recipe, const std::map<std::string, std::string>& lexicon,
                     const EvaluationOptions& options = {});
 
+/// Opens the held-out data of a recipe, and throws what `evaluate` would: before hours of training
+/// instead of after them.
+void check_held_out(const PretrainRecipe& recipe);
+
 /// As a table for people, each figure beside chance and the simple guesses.
 std::string to_table(const Evaluation& e);
 /// As one JSON object.

@@ -176,6 +176,29 @@ TEST_F(Run, RefusesWhatDoesNotFit) {
   EXPECT_EQ(run_beit3(pretrain("bad", "--model.patch 16")).code, 2);
 }
 
+TEST_F(Run, ComplainsAboutHeldOutDataBeforeItTrains) {
+  const std::string older = *folder / "older";
+  std::filesystem::copy(*folder / "world", older, std::filesystem::copy_options::recursive);
+  std::string world = read_text(older + "/world.json");
+  const std::string now = "\"version\": 5";
+  ASSERT_NE(world.find(now), std::string::npos);
+  std::ofstream(older + "/world.json")
+      << world.replace(world.find(now), now.size(), "\"version\": 1");
+  for (const auto& [flag, said] :
+       {std::pair("--data.held_out " + *folder / "nowhere", "nowhere"),
+        std::pair("--data.held_out_texts " + *folder / "nowhere.txt", "nowhere.txt"),
+        std::pair(std::string("--data.held_out_split nothing"), "no nothing.jsonl"),
+        std::pair("--data.held_out " + *folder / "world" + "/texts.txt", "holds no picture"),
+        std::pair("--data.held_out " + older, "drawn world of version 1")}) {
+    for (const char* dry : {"", " --dry-run"}) {
+      const Outcome refused = run_beit3(pretrain("late", flag + dry));
+      EXPECT_EQ(refused.code, 3) << flag;
+      EXPECT_THAT(refused.err, HasSubstr(said));
+      EXPECT_FALSE(std::filesystem::exists(*folder / "late"));
+    }
+  }
+}
+
 TEST_F(Run, UsesTheImageTokenizer) {
   const std::string vq = *folder / "image.vq", world = *folder / "world";
   const Outcome usage = run_beit3("vq usage " + vq + " --data " + world);
