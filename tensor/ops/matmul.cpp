@@ -221,10 +221,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, const MatMulOptions& options) {
                      : options.transpose_b ? "; leave transpose_b out for a times b as it is"
                                            : "; pass transpose_b for a times b transposed");
   }
-  if (is_16_bit(a.dtype())) {
-    return matmul(a.to(DType::f32), b.to(DType::f32), options).to(a.dtype());
-  }
-  const Tensor c = multiply(a, b, options);
+  const Tensor c = multiply(detail::computed(a), detail::computed(b), options).to(a.dtype());
   record(MatMul(options.transpose_a, options.transpose_b), {a, b}, {c});
   return c;
 }
