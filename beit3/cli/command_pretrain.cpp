@@ -103,7 +103,6 @@ int resume(const ResumeOptions& o) {
   o.machine.apply();
   const RunFolder folder = RunFolder::open(o.run);
   PretrainTrainer trainer(folder.recipe());
-  check_evaluation(trainer.recipe());
   load_newest(trainer, folder);
   folder.truncate_metrics(trainer.step());
   if (trainer.step() >= trainer.recipe().steps) {
@@ -111,6 +110,7 @@ int resume(const ResumeOptions& o) {
                trainer.recipe().steps, o.run));
     return kDone;
   }
+  check_evaluation(trainer.recipe());
   return pretrain_loop(trainer, folder, o.max_steps);
 }
 

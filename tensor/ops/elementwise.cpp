@@ -184,7 +184,7 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) {
 }
 
 Tensor kernels::gelu_backward(const Tensor& g, const Tensor& x) {
-  if (compute_dtype(x.dtype()) != x.dtype() || x.numel() == 0) return {};
+  if (is_16_bit(x.dtype()) || x.numel() == 0) return {};
   const Tensor g_rows = detail::as_row_view(g.detach()), x_rows = detail::as_row_view(x.detach());
   const Tensor dx = empty_like(x);
   if (!detail::backend_of(x).try_gelu_backward(g_rows.view(), x_rows.view(), dx.mutable_view())) {

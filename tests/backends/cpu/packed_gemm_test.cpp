@@ -95,9 +95,8 @@ TEST(PackedGemm, SameBitsOnEveryInstructionSetAndThreadCount) {
   set_thread_count(threads_before);
 }
 
-/// Few rows beside the columns: c^T = b^T a^T is computed, b read where it lies. Where b lies the
-/// other way round, it is packed.
-TEST(PackedGemm, ATurnedProductHasTheSameBits) {
+/// Few rows beside the columns: a block packs what it needs of b, which lies one way or the other.
+TEST(PackedGemm, FewRowsHaveTheSameBitsHoweverBLies) {
   struct Case {
     int64_t m, n, k;
   };
@@ -111,25 +110,24 @@ TEST(PackedGemm, ATurnedProductHasTheSameBits) {
                              {50, 130, 600},
                              {300, 700, 600}}) {
       const HostArray a = random(dtype, {size.m, size.k}, 1), bias = random(dtype, {size.n}, 3);
-      const HostArray packed = random(dtype, {size.k, size.n}, 2);
-      const HostArray in_place = random(dtype, {size.k, size.n}, 2, Layout::transposed);
+      const HostArray across = random(dtype, {size.k, size.n}, 2);
+      const HostArray along = random(dtype, {size.k, size.n}, 2, Layout::transposed);
       const std::string name = format("{} x {} x {}", size.m, size.n, size.k);
-      EXPECT_EQ(multiply(a, in_place).bytes(), multiply(a, packed).bytes()) << name;
-      EXPECT_EQ(multiply(a, in_place, bias.in()).bytes(), multiply(a, packed, bias.in()).bytes())
+      EXPECT_EQ(multiply(a, along).bytes(), multiply(a, across).bytes()) << name;
+      EXPECT_EQ(multiply(a, along, bias.in()).bytes(), multiply(a, across, bias.in()).bytes())
           << name << " with a bias";
     }
   }
 }
 
-TEST(PackedGemm, ATurnedProductOfSeveralRoundsHasTheSameBits) {
-  // 300 rows of 20,000 terms pass the memory of a round.
+TEST(PackedGemm, FewRowsOfManyTermsHaveTheSameBitsHoweverBLies) {
   const HostArray a = random(DType::f32, {300, 20000}, 1), bias = random(DType::f32, {330}, 3);
-  const HostArray packed = random(DType::f32, {20000, 330}, 2);
-  const HostArray in_place = random(DType::f32, {20000, 330}, 2, Layout::transposed);
-  EXPECT_EQ(multiply(a, in_place, bias.in()).bytes(), multiply(a, packed, bias.in()).bytes());
+  const HostArray across = random(DType::f32, {20000, 330}, 2);
+  const HostArray along = random(DType::f32, {20000, 330}, 2, Layout::transposed);
+  EXPECT_EQ(multiply(a, along, bias.in()).bytes(), multiply(a, across, bias.in()).bytes());
 }
 
-TEST(PackedGemm, ATurnedProductWritesItsOwnRowsAlone) {
+TEST(PackedGemm, FewRowsWriteTheirOwnRowsAlone) {
   // The result is every other row of a larger matrix, and the left part of those.
   constexpr int64_t kRows = 9, kCols = 101, kWide = 120, kDepth = 300;
   const HostArray a = random(DType::f32, {kRows, kDepth}, 1);
