@@ -1,5 +1,6 @@
 #include "backends/cpu/cpu_features.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -7,6 +8,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#include <unistd.h>
 
 #include "tensor/base/error.h"
 
@@ -25,6 +27,9 @@ bool bit(uint32_t word, int i) { return (word >> i & 1u) != 0; }
 
 CpuFeatures detect() {
   CpuFeatures f;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  f.l2_bytes = std::max<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE), 0);
+#endif
   uint32_t a, b, c, d;
   if (static_cast<uint32_t>(__get_cpuid_max(0x80000000u, nullptr)) >= 0x80000004u) {
     char text[49] = {};

@@ -19,6 +19,7 @@ struct CpuFeatures {
   bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL
   bool avx512_bf16 = false;  ///< splits numbers for AMX
   bool amx = false;          ///< AMX tiles with bf16: for products by way of bf16
+  int64_t l2_bytes = 0;      ///< second-level cache of a core; 0: not known
   std::string brand;         ///< the processor's name for itself; may be empty
 };
 const CpuFeatures& cpu_features();

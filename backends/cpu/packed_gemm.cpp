@@ -13,10 +13,10 @@
 /// Two parallel regions a round: B is packed by all threads, then blocks of rows are multiplied. A
 /// round takes as many terms of the sums as keep what is packed near 16 MB; one is the rule.
 ///
-/// Where B serves few rows, or A has to be packed too (the gradient of a weight: both sides lie
-/// across the sums, which are long), a block packs what it needs, kGemmDepth terms at a time. That
-/// stays in the second-level cache, where B packed beforehand would be written to memory and read
-/// again by every block.
+/// Where B serves few rows, a block packs what it needs, kGemmDepth terms at a time. That stays in
+/// the second-level cache, where B packed beforehand would be written to memory and read again by
+/// every block. So does a block that has to pack A too (the gradient of a weight: both sides lie
+/// across the sums, which are long) on processors whose second-level cache holds both.
 namespace tessera {
 namespace {
 
@@ -24,6 +24,7 @@ constexpr int64_t kPackedElements = 4 << 20;  // of all products of a round
 constexpr int64_t kCachedElements = 1 << 18;  // packed, they stay in the second-level cache
 constexpr int64_t kFewRows = 512;             // b is not packed often either
 constexpr int64_t kFewRowsAcross = 1024;
+constexpr int64_t kBothPacked = 7 << 18;   // bytes: 256 x 256 of a, 256 x 768 of b and as much of c
 constexpr int64_t kSerialPack = 1 << 14;   // fewer elements are not worth a region
 constexpr int64_t kSerialTerms = 1 << 18;  // some 5 us of multiply-adds are not either
 
@@ -88,6 +89,7 @@ bool lies_across(const Product& p) { return p.a.shape[1] != 1 && p.a.strides[1] 
 bool packs_b_by_block(const Product& p) {
   const int64_t rows = p.c.shape[0];
   if (!lies_across(p)) return rows <= kFewRows;
+  if (cpu_features().l2_bytes < kBothPacked) return false;
   return rows <= kFewRowsAcross || p.b.numel() > kCachedElements;
 }
 
@@ -224,7 +226,7 @@ class Run {
     const int64_t c_row = p.c.shape[0] == 1 ? p.c.shape[1] : p.c.strides[0];
     const Scratch a_panels = panels_for(w.packs_a ? round_up(block.rows, kernels_.tile_rows) : 0);
     const Scratch b_panels = panels_for(w.packs_b ? round_up(block.cols, kernels_.tile_cols) : 0);
-    T* const sums = w.packs_b && block.col == 0 && sums_as_it_packs(p)
+    T* const sums = kernels_.sum_a && block.col == 0 && sums_as_it_packs(p)
                         ? p.sums.template as<T>() + block.row
                         : nullptr;
     int64_t k = w.begin;
@@ -262,8 +264,7 @@ class Run {
 }  // namespace
 
 bool sums_as_it_packs(const Product& p) {
-  return p.sums && lies_across(p) && packs_b_by_block(p) &&
-         (p.sums.strides[0] == 1 || p.sums.shape[0] == 1);
+  return p.sums && lies_across(p) && (p.sums.strides[0] == 1 || p.sums.shape[0] == 1);
 }
 
 void packed_products(std::span<const Product> products) {

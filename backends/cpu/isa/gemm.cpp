@@ -184,19 +184,42 @@ inline void tile_of(int64_t rows, const GemmBlock<T>& block, const T* a, const T
   tile<R, Packed, V>(block, a, b, c, bias, n);
 }
 
+/// Asks for the next panel of B a share at a time, while tiles of this one are multiplied: it comes
+/// from afar, and a processor sees it coming only when it is there already.
+template <class T>
+class LookAhead {
+ public:
+  LookAhead(const T* from, int64_t elements, int64_t tiles)
+      : at_(reinterpret_cast<const char*>(from)),
+        end_(at_ + elements * int64_t{sizeof(T)}),
+        share_((end_ - at_ + tiles - 1) / tiles) {}
+  void share() {
+    const char* const stop = std::min(at_ + share_, end_);
+    for (; at_ < stop; at_ += 64)
+      __builtin_prefetch(at_, 0, 2);  // this panel fills the first level
+  }
+
+ private:
+  const char *at_, *end_;
+  int64_t share_;
+};
+
 template <bool Packed, class V, class T>
 inline void multiply_panels(const GemmBlock<T>& block) {
   constexpr int64_t kRows = TileOf<T>::kRows;
+  const int64_t tiles = (block.rows + kRows - 1) / kRows, panel = V::kLanes * block.depth;
   const T* b = static_cast<const T*>(block.b);
-  for (int64_t j = 0; j < block.cols; j += V::kLanes, b += V::kLanes * block.depth) {
+  for (int64_t j = 0; j < block.cols; j += V::kLanes, b += panel) {
     const int64_t n = std::min<int64_t>(V::kLanes, block.cols - j);
     const T* bias = block.bias ? block.bias + j : nullptr;
     const T* a = Packed ? static_cast<const T*>(block.packed_a) : block.a;
     T* c = block.c + j;
+    LookAhead<T> next(b + panel, j + V::kLanes < block.cols ? panel : 0, tiles);
     for (int64_t left = block.rows; left > 0;) {
       int64_t rows = std::min(left, kRows);
       // The last two tiles share their rows: a tile of few waits for its own sums.
       if (!Packed && left > kRows && left < 2 * kRows) rows = (left + 1) / 2;
+      next.share();
       tile_of<kRows, Packed, V>(rows, block, a, b, c, bias, n);
       left -= rows;
       a += Packed ? kRows * block.depth : rows * block.a_row;
