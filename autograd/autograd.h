@@ -21,6 +21,10 @@ struct BackwardOptions {
   /// Record the walk itself (implies retain_graph). The gradients of leaves then hold the graph,
   /// and it them, until `zero_grad`; `grad` has no such knot.
   bool create_graph = false;
+  /// Called on this thread for every leaf that got a gradient, by its `Tensor::meta()`, as soon as
+  /// the gradient is whole and nothing on the way reads the leaf again: it may be changed in place
+  /// then, and its gradient dropped. Not with create_graph.
+  std::function<void(const AutogradMeta&)> when_whole = {};
 };
 
 /// Adds the derivative of y to the `grad()` of every leaf that y depends on.

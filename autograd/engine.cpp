@@ -44,6 +44,7 @@ class Walk {
     state_.resize(nodes_.size());
     for (size_t i = 0; i < nodes_.size(); ++i)
       state_[i].gradients.resize(nodes_[i]->outputs.size());
+    if (options_.when_whole) count_uses(ys);
   }
 
   void set_targets(std::span<const Edge> targets) {
@@ -60,7 +61,11 @@ class Walk {
     mark_needed();
   }
 
-  void start(const Tensor& y, const Tensor& g) { deliver(edge_to(y), y.dtype(), g); }
+  void start(const Tensor& y, const Tensor& g) {
+    const Edge edge = edge_to(y);
+    deliver(edge, y.dtype(), g);
+    used(edge);
+  }
 
   void run() {
     std::optional<EnableGrad> recording;
@@ -70,7 +75,10 @@ class Walk {
     } else {
       silent.emplace();
     }
-    for (size_t i = nodes_.size(); i-- > 0;) visit(i);
+    for (size_t i = nodes_.size(); i-- > 0;) {
+      visit(i);
+      for (const Edge& edge : nodes_[i]->edges) used(edge);
+    }
   }
 
   Tensors take_results() { return std::move(results_); }
@@ -94,6 +102,24 @@ class Walk {
         }
       }
       state_[i].leads_somewhere = leads;
+    }
+  }
+
+  void count_uses(std::span<const Tensor> ys) {
+    const auto count = [&](const Edge& edge) {
+      if (edge.leaf) ++uses_left_[edge.leaf.get()];
+    };
+    for (const Tensor& y : ys) count(edge_to(y));
+    for (const Node* node : nodes_) {
+      for (const Edge& edge : node->edges) count(edge);
+    }
+  }
+
+  /// One use of a leaf has brought its share of the gradient, or none.
+  void used(const Edge& edge) {
+    if (!edge.leaf || !options_.when_whole) return;
+    if (--uses_left_[edge.leaf.get()] == 0 && edge.leaf->gradient.defined()) {
+      options_.when_whole(*edge.leaf);
     }
   }
 
@@ -169,6 +195,7 @@ class Walk {
   std::unordered_map<Node*, size_t> place_;
   std::vector<State> state_;
   std::unordered_map<GradMeta*, std::vector<size_t>> leaf_targets_;
+  std::unordered_map<GradMeta*, size_t> uses_left_;  // counted only if somebody waits
   Tensors results_;
 };
 
@@ -227,8 +254,13 @@ void backward(const Tensor& y, const BackwardOptions& options) {
   check<StateError>(y.defined() && y.tracked(),
                     "backward: y does not depend on any leaf; mark one with requires_grad, and "
                     "compute y outside of NoGrad");
+  check<ValueError>(!options.when_whole || !options.create_graph,
+                    "backward: when_whole with create_graph: a gradient that is recorded is whole "
+                    "when the walk over its own graph is; leave one of them out");
   walk_to_leaves(y, gradient_or_one("backward", y, options.gradient),
-                 {.retain_graph = options.retain_graph, .create_graph = options.create_graph});
+                 {.retain_graph = options.retain_graph,
+                  .create_graph = options.create_graph,
+                  .when_whole = options.when_whole});
 }
 
 Tensors grad(std::span<const Tensor> ys, std::span<const Tensor> xs, const GradOptions& options) {

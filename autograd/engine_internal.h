@@ -10,6 +10,7 @@ struct WalkOptions {
   bool create_graph = false;
   /// The walk ends at the requested tensors: what they depend on is not visited through them.
   bool cut_at_targets = false;
+  std::function<void(const AutogradMeta&)> when_whole = {};  ///< of BackwardOptions
 };
 
 /// Derivatives of `ys` (with gradients `gs`) by `targets`; undefined where ys do not depend on one.

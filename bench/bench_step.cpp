@@ -91,9 +91,7 @@ int main(int argc, char** argv) {
       const auto start = std::chrono::steady_clock::now();
       const ObjectiveResult result =
           masked_data_modelling(model, batch, whole, codes, {}, {.training = true});
-      backward(result.loss);
-      optimizer.step();
-      optimizer.zero_grad();
+      optimizer.backward_and_step(result.loss);
       if (i >= 2) seconds.push_back(seconds_since(start));
     }
   } else {

@@ -75,7 +75,7 @@ double forward_flops(const ModelConfig& c, const PretrainBatch& batch) {
 }
 
 std::vector<BenchWork> step_works(const ModelConfig& config, const BatchSizes& sizes,
-                                  const Pass& pass) {
+                                  const Pass& pass, bool update_in_backward) {
   const auto t = std::make_shared<Training>(config, sizes, pass);
   const double flops = forward_flops(config, t->batch);
   return {{"forward", flops, 0,
@@ -88,7 +88,11 @@ std::vector<BenchWork> step_works(const ModelConfig& config, const BatchSizes& s
              backward(t->loss());
              t->optimizer.zero_grad();
            }},
-          {"step", 3 * flops, 0, [t] {
+          {"step", 3 * flops, 0, [t, update_in_backward] {
+             if (update_in_backward) {
+               t->optimizer.backward_and_step(t->loss());
+               return;
+             }
              backward(t->loss());
              t->optimizer.step();
              t->optimizer.zero_grad();

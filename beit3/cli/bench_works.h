@@ -17,9 +17,9 @@ struct BenchWork {
 };
 
 /// Forward pass, forward and backward, and a whole step of pretraining with AdamW. `pass` says how
-/// activations are kept.
+/// activations are kept, `update_in_backward` that the step keeps no gradients.
 std::vector<BenchWork> step_works(const ModelConfig& config, const BatchSizes& sizes,
-                                  const Pass& pass);
+                                  const Pass& pass, bool update_in_backward);
 /// The dense products of a layer and of the two heads: forward, by the input, by the weight.
 std::vector<BenchWork> gemm_works(const ModelConfig& config, const BatchSizes& sizes);
 /// Attention over all sequences of a batch.

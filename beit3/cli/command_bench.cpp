@@ -20,7 +20,7 @@ struct BenchOptions {
   std::string what = "step", preset = "nano", batch = "16,16,16", dtype = "f32";
   int64_t words = 8000, codes = 8192;
   double seconds = 2;
-  bool recompute = false, json = false;
+  bool recompute = false, update_in_backward = false, json = false;
   MachineOptions machine;
 };
 
@@ -85,11 +85,12 @@ std::vector<BenchWork> works_of(const BenchOptions& o) {
     return step_works(config, sizes,
                       {.training = true,
                        .recompute = o.recompute,
-                       .dtype = o.dtype == "bf16" ? DType::bf16 : DType::f32});
+                       .dtype = o.dtype == "bf16" ? DType::bf16 : DType::f32},
+                      o.update_in_backward);
   }
-  check<UsageError>(o.dtype == "f32" && !o.recompute,
-                    "--dtype and --recompute say how a step keeps its activations; leave them out "
-                    "of bench {}",
+  check<UsageError>(o.dtype == "f32" && !o.recompute && !o.update_in_backward,
+                    "--dtype, --recompute and --update-in-backward say what a step keeps; leave "
+                    "them out of bench {}",
                     o.what);
   if (o.what == "gemm") return gemm_works(config, sizes);
   if (o.what == "attention") return attention_works(config, sizes);
@@ -153,10 +154,11 @@ int bench(const BenchOptions& o) {
           ",\n \"preset\": " + json_string(o.preset) + ", \"batch\": " + json_string(o.batch) +
           ", \"words\": " + std::to_string(o.words) + ", \"codes\": " + std::to_string(o.codes) +
           ", \"dtype\": " + json_string(o.dtype) +
-          ", \"recompute\": " + (o.recompute ? "true" : "false") + ",\n \"roof\": {\"flops\": " +
-          json_number(roof.flops) + ", \"copy_bytes\": " + json_number(roof.copy_bytes) +
-          ", \"read_bytes\": " + json_number(roof.read_bytes) + "},\n \"works\": [" + rows +
-          "\n]}\n");
+          ", \"recompute\": " + (o.recompute ? "true" : "false") +
+          ", \"update_in_backward\": " + (o.update_in_backward ? "true" : "false") +
+          ",\n \"roof\": {\"flops\": " + json_number(roof.flops) + ", \"copy_bytes\": " +
+          json_number(roof.copy_bytes) + ", \"read_bytes\": " + json_number(roof.read_bytes) +
+          "},\n \"works\": [" + rows + "\n]}\n");
   }
   return kDone;
 }
@@ -188,6 +190,8 @@ Command bench_command() {
                   {"--codes", &o->codes, "codes of the image tokenizer (8192)"},
                   {"--dtype", &o->dtype, "of a step's activations: f32 or bf16 (f32)", "WORD"},
                   {"--recompute", &o->recompute, "a step runs layers twice and keeps less"},
+                  {"--update-in-backward", &o->update_in_backward,
+                   "a step keeps no gradients: it updates as they are made"},
                   {"--seconds", &o->seconds, "how long each is run (2)"},
                   {"--json", &o->json, "as one JSON object"}},
       .run = [o] { return bench(*o); }};

@@ -51,13 +51,14 @@ PretrainOptimizer::PretrainOptimizer(const PretrainModel& model, const PretrainR
                                    .missing_grad = nn::MissingGrad::skip});
     groups = select(std::move(groups), std::not_fn(is_matrix_of_a_layer));
   }
-  adamw_.emplace(std::move(groups), nn::AdamWSettings{.lr = recipe.lr,
-                                                      .beta1 = recipe.beta1,
-                                                      .beta2 = recipe.beta2,
-                                                      .eps = recipe.eps,
-                                                      .max_grad_norm = max_grad_norm_,
-                                                      .average_decay = recipe.average_decay,
-                                                      .missing_grad = nn::MissingGrad::skip});
+  adamw_.emplace(std::move(groups),
+                 nn::AdamWSettings{.lr = recipe.lr,
+                                   .beta1 = recipe.beta1,
+                                   .beta2 = recipe.beta2,
+                                   .eps = recipe.eps,
+                                   .max_grad_norm = recipe.update_in_backward ? 0 : max_grad_norm_,
+                                   .average_decay = recipe.average_decay,
+                                   .missing_grad = nn::MissingGrad::skip});
 }
 
 nn::StepReport PretrainOptimizer::step(double lr) {
@@ -77,6 +78,11 @@ nn::StepReport PretrainOptimizer::step(double lr) {
   report.updated += plan.updated;
   report.skipped += plan.skipped;
   return report;
+}
+
+nn::StepReport PretrainOptimizer::backward_and_step(const Tensor& loss, double lr) {
+  adamw_->set_lr(lr);
+  return adamw_->backward_and_step(loss);
 }
 
 void PretrainOptimizer::zero_grad() const {

@@ -23,6 +23,9 @@ class PretrainOptimizer {
   /// A step with AdamW's learning rate `lr`, and Muon's in the recipe's proportion to it. If it
   /// throws, nothing has changed.
   nn::StepReport step(double lr);
+  /// `backward(loss)`, `step` and `zero_grad` in one (nn::AdamW::backward_and_step), for recipes
+  /// with `update_in_backward`. If it throws, some parameters may have changed.
+  nn::StepReport backward_and_step(const Tensor& loss, double lr);
   void zero_grad() const;
 
   /// What nn::AdamW and nn::Muon call their states; their names do not meet.

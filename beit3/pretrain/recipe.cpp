@@ -165,6 +165,8 @@ void visit_fields(PretrainRecipe& r, RecipeVisitor& v) {
   v("train.seed", r.seed, "decides every draw");
   v("train.dtype", r.dtype, "activations: f32 or bf16");
   v("train.recompute", r.recompute, "run layers twice, keep less");
+  v("train.update_in_backward", r.update_in_backward,
+    "keep no gradients; needs optim.clip and muon_lr 0");
   v("train.overfit", r.overfit, "use only so many samples of each kind; 0: all");
   v("mask.image", r.image_mask, "share of patches hidden in pictures alone");
   v("mask.text", r.text_mask, "share of ids hidden in texts alone");
@@ -241,6 +243,10 @@ void validate(const PretrainRecipe& r) {
   check<ValueError>(r.weight_decay >= 0, "optim.weight_decay is {}; it must not be negative",
                     r.weight_decay);
   check<ValueError>(r.clip >= 0, "optim.clip is {}; it must not be negative", r.clip);
+  check<ValueError>(!r.update_in_backward || (r.clip == 0 && r.muon_lr == 0),
+                    "train.update_in_backward: optim.clip is {} and optim.muon_lr is {}, but both "
+                    "look at all gradients together; set them to 0, or leave it out",
+                    r.clip, r.muon_lr);
   check<ValueError>(r.average_decay >= 0 && r.average_decay < 1,
                     "optim.average_decay is {}; expected 0 … 1, without 1", r.average_decay);
   check<ValueError>(r.data.max_text >= 3 && r.data.max_text <= r.model.text_positions - 2,

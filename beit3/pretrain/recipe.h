@@ -54,6 +54,8 @@ struct PretrainRecipe {
   double average_decay = 0;   ///< moving average of the weights; 0: none
   std::string dtype = "f32";  ///< of activations: f32 or bf16
   bool recompute = false;     ///< layers run twice instead of keeping activations
+  /// Parameters change as soon as their gradients are made, which are not kept; without clip.
+  bool update_in_backward = false;
   uint64_t seed = 0;
   int64_t overfit = 0;  ///< use only so many samples of each kind; 0: all
 

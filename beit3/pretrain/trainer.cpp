@@ -93,7 +93,8 @@ std::map<std::string, std::string> with_defaults(std::map<std::string, std::stri
 /// Fields that may change between a save and its resume without changing what was learned so far.
 bool may_change(std::string_view name) {
   return name.starts_with("log.") || name == "data.threads" || name == "data.cache_mb" ||
-         name == "train.recompute" || name == "data.held_out" || name == "data.held_out_texts" ||
+         name == "train.recompute" || name == "train.update_in_backward" ||
+         name == "data.held_out" || name == "data.held_out_texts" ||
          name == "data.held_out_split" || name == "data.split" || name == "data.images" ||
          name == "data.pairs" || name == "data.texts" ||
          name.starts_with("tokenizer.");  // paths: contents are compared by hash
@@ -200,7 +201,17 @@ void PretrainTrainer::prepare_target_weights() {
   if (words) target_weights_.word = frequency_weights(word_counts, recipe_.word_power);
 }
 
+void PretrainTrainer::check_whole() const {
+  check<StateError>(
+      !torn_,
+      "step {} ended amid its updates (train.update_in_backward): some parameters have "
+      "changed, others not; resume from the last checkpoint, with a smaller optim.lr if "
+      "gradients were not finite, or without train.update_in_backward",
+      step_ + 1);
+}
+
 StepReport PretrainTrainer::run_step() {
+  check_whole();
   try {
     return try_step();
   } catch (...) {
@@ -215,6 +226,12 @@ StepReport PretrainTrainer::try_step() {
   const auto start = std::chrono::steady_clock::now();
   if (!prefetch_) start_prefetch();
   StepReport report;
+  nn::StepReport update;
+  report.lr = nn::warmup_cosine({.peak = recipe_.lr,
+                                 .floor = recipe_.lr * recipe_.min_lr_share,
+                                 .warmup = std::min(recipe_.warmup, recipe_.steps),
+                                 .total = recipe_.steps},
+                                step_);
   std::vector<PretrainBatch> pieces;
   PartSizes whole;
   for (int64_t k = 0; k < recipe_.accumulate; ++k) {
@@ -246,14 +263,13 @@ StepReport PretrainTrainer::try_step() {
     report.pair_image.add(result.pair_image);
     report.rows += batch.layout.rows();
     report.sequences += batch.layout.segments().list().size();
-    backward(result.loss);
+    if (!recipe_.update_in_backward || &batch != &pieces.back()) {
+      backward(result.loss);
+    } else if (std::isfinite(report.loss)) {
+      update = update_in_backward(result.loss, report.lr);
+    }
   }
-  report.lr = nn::warmup_cosine({.peak = recipe_.lr,
-                                 .floor = recipe_.lr * recipe_.min_lr_share,
-                                 .warmup = std::min(recipe_.warmup, recipe_.steps),
-                                 .total = recipe_.steps},
-                                step_);
-  const nn::StepReport update = optimizer_->step(report.lr);
+  if (!recipe_.update_in_backward) update = optimizer_->step(report.lr);
   report.grad_norm = update.grad_norm.defined() ? update.grad_norm.item<double>() : 0;
   report.finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
   optimizer_->zero_grad();
@@ -262,7 +278,16 @@ StepReport PretrainTrainer::try_step() {
   return report;
 }
 
+nn::StepReport PretrainTrainer::update_in_backward(const Tensor& loss, double lr) {
+  torn_ = true;
+  const nn::StepReport update = optimizer_->backward_and_step(loss, lr);
+  if (update.grad_norm.defined() && !std::isfinite(update.grad_norm.item<double>())) check_whole();
+  torn_ = false;
+  return update;
+}
+
 void PretrainTrainer::save(const std::filesystem::path& path) const {
+  check_whole();
   nn::StateDict tensors = model_.state();
   tensors.merge(nn::with_prefix(optimizer_->state(), kOptimizerPrefix));
   for (const auto& [name, part] : kTargetWeights) {
@@ -314,6 +339,7 @@ void PretrainTrainer::load(const std::filesystem::path& path) {
   nn::load_state(model_, saved.state());
   target_weights_ = std::move(target_weights);
   step_ = step;
+  torn_ = false;
   prefetch_.reset();
 }
 

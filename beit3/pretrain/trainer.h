@@ -45,7 +45,10 @@ class PretrainTrainer {
   int64_t step() const { return step_; }
 
   /// One optimizer step over the next batch. If it throws (no memory, a picture that went away),
-  /// nothing has changed, and the next call tries the same batch again.
+  /// nothing has changed, and the next call tries the same batch again. Except with
+  /// `train.update_in_backward`: if its backward pass throws, or gradients are not finite,
+  /// parameters have changed in part. From then on this and `save` throw StateError until something
+  /// is loaded.
   StepReport run_step();
 
   /// Writes parameters, optimizer, step and the identities of recipe, data and tokenizers, in one
@@ -61,6 +64,8 @@ class PretrainTrainer {
 
  private:
   StepReport try_step();
+  nn::StepReport update_in_backward(const Tensor& loss, double lr);
+  void check_whole() const;
   std::vector<int64_t> codes_of(const PretrainBatch& batch);
   void prepare_target_weights();
   void start_prefetch();
@@ -76,6 +81,7 @@ class PretrainTrainer {
   TargetWeights target_weights_;
   CodeMemory code_memory_;
   int64_t step_ = 0;
+  bool torn_ = false;  ///< some parameters are a step ahead of the others
   /// From the first step on, so that a run that is about to load prepares no batches in vain.
   std::unique_ptr<Prefetcher<PretrainBatch>> prefetch_;  // last: its threads use the above
 };

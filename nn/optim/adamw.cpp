@@ -1,6 +1,7 @@
 #include "nn/optim/adamw.h"
 
 #include <map>
+#include <unordered_map>
 
 #include "autograd/autograd.h"
 #include "tensor/ops/cast.h"
@@ -11,6 +12,8 @@
 namespace tessera::nn {
 
 namespace {
+
+constexpr int64_t kElementsAtOnce = 1 << 18;  // fewer are not worth threads
 
 void check_settings(const AdamWSettings& s) {
   auto in_unit = [](std::string_view name, double x) {
@@ -92,9 +95,72 @@ StepReport AdamW::step(const Tensor& grad_scale) {
     report.grad_norm = global_norm(grads);
     scale = clip_scale(report.grad_norm, settings_.max_grad_norm);
   }
+  update(ready, grads, scale);
+  report.updated = static_cast<int64_t>(ready.size());
+  return report;
+}
+
+StepReport AdamW::backward_and_step(const Tensor& loss) {
+  check<ValueError>(
+      settings_.max_grad_norm == 0,
+      "adamw: backward_and_step cannot clip to {}: the norm of all gradients is known "
+      "only after backward; set max_grad_norm to 0, or call backward and step",
+      settings_.max_grad_norm);
+  std::unordered_map<const AutogradMeta*, Slot*> slots;
+  for (Slot& slot : slots_) slots.emplace(slot.parameter->tensor.meta(), &slot);
+  StepReport report;
+  std::vector<Slot*> waiting;
+  Tensors norms;
+  int64_t elements = 0;
+  const auto flush = [&] {
+    Tensors grads;
+    for (Slot* slot : waiting) {
+      prepare(*slot);
+      grads.push_back(slot->parameter->tensor.grad().detach().contiguous());
+    }
+    if (!grads.empty()) norms.push_back(global_norm(grads));
+    update(waiting, grads, {});
+    for (const Slot* slot : waiting) tessera::zero_grad(slot->parameter->tensor);
+    report.updated += static_cast<int64_t>(waiting.size());
+    waiting.clear();
+    elements = 0;
+  };
+  const auto when_whole = [&](const AutogradMeta& leaf) {
+    const auto found = slots.find(&leaf);
+    if (found == slots.end()) return;
+    waiting.push_back(found->second);
+    elements += found->second->parameter->tensor.numel();
+    slots.erase(found);
+    if (elements >= kElementsAtOnce) flush();
+  };
+  backward(loss, {.when_whole = when_whole});
+  const NoGrad guard;
+  flush();
+  // What this loss does not depend on may have a gradient all the same, from another one.
+  for (Slot& slot : slots_) {
+    if (slots.contains(slot.parameter->tensor.meta()) && slot.parameter->tensor.grad().defined()) {
+      slots.erase(slot.parameter->tensor.meta());
+      waiting.push_back(&slot);
+    }
+  }
+  flush();
+  report.skipped = static_cast<int64_t>(slots.size());
+  if (!norms.empty()) report.grad_norm = global_norm(norms);
+  for (const Slot& slot : slots_) {
+    check<StateError>(settings_.missing_grad == MissingGrad::skip ||
+                          !slots.contains(slot.parameter->tensor.meta()),
+                      "adamw: parameter \"{}\" has no gradient; does the loss depend on it? The "
+                      "others are updated",
+                      slot.parameter->name);
+  }
+  return report;
+}
+
+/// Of prepared slots. No memory for tensors is asked for: all change, or none.
+void AdamW::update(std::span<Slot* const> slots, const Tensors& grads, const Tensor& grad_scale) {
   std::map<int64_t, std::vector<AdamWItem>> by_step;
-  for (size_t i = 0; i < ready.size(); ++i) {
-    Slot& slot = *ready[i];
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const Slot& slot = *slots[i];
     by_step[slot.step + 1].push_back({.param = slot.parameter->tensor,
                                       .grad = grads[i],
                                       .m = slot.m,
@@ -103,18 +169,15 @@ StepReport AdamW::step(const Tensor& grad_scale) {
                                       .lr = settings_.lr * slot.group->lr_scale,
                                       .weight_decay = slot.group->weight_decay});
   }
-  // From here on no memory for tensors is asked for: all parameters change, or none.
   for (const auto& [step, items] : by_step) {
     adamw_update(items, {.beta1 = settings_.beta1,
                          .beta2 = settings_.beta2,
                          .eps = settings_.eps,
                          .step = step,
                          .average_decay = settings_.average_decay,
-                         .grad_scale = scale});
+                         .grad_scale = grad_scale});
   }
-  for (Slot* slot : ready) ++slot->step;
-  report.updated = static_cast<int64_t>(ready.size());
-  return report;
+  for (Slot* slot : slots) ++slot->step;
 }
 
 void AdamW::zero_grad() const {

@@ -18,7 +18,7 @@ struct AdamWSettings {
 };
 
 struct StepReport {
-  Tensor grad_norm;     ///< scalar on the device, before clipping; undefined if nobody clips
+  Tensor grad_norm;     ///< scalar on the device, before clipping; undefined if not measured
   int64_t updated = 0;  ///< parameters changed
   int64_t skipped = 0;  ///< parameters without gradient
 };
@@ -50,6 +50,16 @@ class AdamW {
   /// that gradients are multiplied by, from who has measured their norm together with others
   /// (`clip_scale`); the step does not clip by itself then.
   StepReport step(const Tensor& grad_scale = {});
+  /// `backward(loss)`, `step()` and `zero_grad()` in one, with the same bits: a parameter is
+  /// updated and its gradient dropped as soon as backward has it whole, so that gradients of all
+  /// parameters are never held at once. Gradients that are there already count too. The report has
+  /// the norm.
+  ///
+  /// ValueError if the settings clip: the norm of all gradients is known only when backward is
+  /// done. Throws StateError for a parameter without gradient as `step` does, but after the others
+  /// have changed; if backward itself throws, some have changed as well, and only a saved state
+  /// brings back what was.
+  StepReport backward_and_step(const Tensor& loss);
   /// Drops all gradients.
   void zero_grad() const;
 
@@ -74,6 +84,7 @@ class AdamW {
     int64_t step = 0;
   };
   void prepare(Slot& slot) const;
+  void update(std::span<Slot* const> slots, const Tensors& grads, const Tensor& grad_scale);
   template <class F>
   void for_each_name(F f) const;
 

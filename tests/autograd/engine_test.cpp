@@ -86,6 +86,58 @@ TEST(Backward, Refusals) {
   EXPECT_FALSE(x.grad().defined());
 }
 
+TEST(Backward, TellsWhenAGradientIsWhole) {
+  const Tensor x = requires_grad(from_values({3})), a = requires_grad(from_values({2})),
+               b = requires_grad(from_values({5})), unused = requires_grad(from_values({7}));
+  const Tensor y = ((x * a) * b) * a;  // a is used last and first
+  std::string order;
+  std::vector<double> gradients;
+  backward(y, {.when_whole = [&](const AutogradMeta& leaf) {
+             const Tensor& t = &leaf == a.meta() ? a : &leaf == b.meta() ? b : x;
+             order += &leaf == a.meta() ? 'a' : &leaf == b.meta() ? 'b' : 'x';
+             gradients.push_back(t.grad().item<double>());
+           }});
+  EXPECT_EQ(order, "bxa");
+  EXPECT_EQ(gradients[0], 3 * 2 * 2);
+  EXPECT_EQ(gradients[1] + gradients[2], 3 * 5 * 2 * 2 + 2 * 5 * 2);
+  int calls = 0;
+  const auto count = [&](const AutogradMeta&) { ++calls; };
+  backward(unused, {.when_whole = count});
+  EXPECT_EQ(calls, 1);
+  EXPECT_ERROR(
+      backward(x * x, {.create_graph = true, .when_whole = count}), ValueError,
+      "backward: when_whole with create_graph: a gradient that is recorded is whole when the walk "
+      "over its own graph is; leave one of them out");
+}
+
+TEST(Backward, ALeafMayChangeWhenItsGradientIsWhole) {
+  const auto make = [] { return requires_grad(random({4, 4}, 1)); };
+  Tensor w1 = make(), w2 = make();
+  const auto loss = [&] {
+    const Tensor x = random({3, 4}, 2);
+    const auto layer = [&](const Tensors& t) { return Tensors{gelu(matmul(t[0], w1))}; };
+    return sum(matmul(matmul(checkpoint(layer, {x})[0], w2), w2));
+  };
+  backward(loss());
+  const auto values = [](const Tensor& t) { return t.to_vector<double>(); };
+  const Tensor g1 = w1.grad(), g2 = w2.grad();
+  zero_grad(w1);
+  zero_grad(w2);
+  int calls = 0;
+  const Tensor before1 = clone(w1.detach()), before2 = clone(w2.detach());
+  backward(loss(), {.when_whole = [&](const AutogradMeta& leaf) {
+             Tensor& w = &leaf == w1.meta() ? w1 : w2;
+             EXPECT_EQ(values(w.grad()), values(&leaf == w1.meta() ? g1 : g2));
+             w.assign(w.detach() - w.grad());
+             zero_grad(w);
+             ++calls;
+           }});
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(values(w1), values(before1 - g1));
+  EXPECT_EQ(values(w2), values(before2 - g2));
+  EXPECT_FALSE(w1.grad().defined() || w2.grad().defined());
+}
+
 TEST(Backward, FreesTheGraphUnlessToldNotTo) {
   const Tensor x = requires_grad(from_values({2}));
   const Tensor y = x * x;

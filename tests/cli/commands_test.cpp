@@ -255,7 +255,7 @@ TEST(Bench, TimesEveryKindOfWork) {
   EXPECT_THAT(run_beit3("bench ops --batch 1,0,0 --words 20 --codes 8 --seconds 0.001").out,
               HasSubstr("of copy"));
   EXPECT_EQ(run_beit3("bench step --batch 1,1,1 --words 20 --codes 8 --seconds 0.001 --dtype bf16 "
-                      "--recompute")
+                      "--recompute --update-in-backward")
                 .code,
             0);
   expect_error(run_beit3("bench step --dtype f16"), 2, "expected f32 or bf16");

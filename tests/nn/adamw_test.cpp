@@ -210,6 +210,62 @@ TEST(AdamW, RefusesBadSettingsAndParameters) {
                "adamw: parameter \"b\" is f32, but \"a\" is f64");
 }
 
+/// Two layers; the first one's weight is used twice.
+struct TwoLayers {
+  NamedParameters all = {
+      {"w", random_leaf({6, 6}, 1), {}},
+      {"b", random_leaf({6}, 2), {}},
+      {"out", random_leaf({700, 6}, 3), {}},  // large enough for a step of its own
+      {"unused", random_leaf({2}, 4), {}}};
+  Tensor loss(uint64_t seed) const {
+    const Tensor x = normal({400, 6}, RandomKey{seed}, {.dtype = DType::f64});
+    const Tensor h = gelu(linear(x, all[0].tensor, all[1].tensor));
+    return mean(square(linear(linear(h, all[0].tensor), all[2].tensor)));
+  }
+};
+
+TEST(AdamW, AStepDuringBackwardHasTheSameBits) {
+  const AdamWSettings settings{.lr = 0.01, .average_decay = 0.9, .missing_grad = MissingGrad::skip};
+  const TwoLayers apart, together;
+  AdamW first(apart.all, settings), second(together.all, settings);
+  for (uint64_t step = 0; step < 4; ++step) {
+    if (step == 2) {  // gradients of a micro-batch before, and of a parameter that has no other
+      for (const TwoLayers* model : {&apart, &together}) {
+        backward(model->loss(50));
+        backward(sum(model->all[3].tensor));
+      }
+    }
+    backward(apart.loss(step));
+    const StepReport report = first.step();
+    first.zero_grad();
+    const StepReport merged = second.backward_and_step(together.loss(step));
+    EXPECT_EQ(merged.updated, report.updated);
+    EXPECT_EQ(merged.skipped, report.skipped);
+    EXPECT_EQ(merged.updated, step == 2 ? 4 : 3);
+  }
+  const StateDict a = first.state(), b = second.state();
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, tensor] : a) {
+    EXPECT_EQ(tensor.to_vector<double>(), b.at(name).to_vector<double>()) << name;
+  }
+  for (size_t i = 0; i < apart.all.size(); ++i) {
+    EXPECT_EQ(apart.all[i].tensor.to_vector<double>(), together.all[i].tensor.to_vector<double>());
+    EXPECT_FALSE(together.all[i].tensor.grad().defined());
+  }
+}
+
+TEST(AdamW, AStepDuringBackwardNeedsNeitherAllGradientsNorSilence) {
+  const TwoLayers model;
+  AdamW clips(model.all, {.max_grad_norm = 3});
+  EXPECT_ERROR(clips.backward_and_step(model.loss(1)), ValueError,
+               "adamw: backward_and_step cannot clip to 3: the norm of all gradients is known only "
+               "after backward; set max_grad_norm to 0, or call backward and step");
+  AdamW strict(model.all);
+  EXPECT_ERROR(strict.backward_and_step(model.loss(1)), StateError,
+               "adamw: parameter \"unused\" has no gradient; does the loss depend on it? The "
+               "others are updated");
+}
+
 TEST(AdamW, StaysValidWhenMoved) {
   const NamedParameters all = {{"a", random_leaf({2}, 1), {}}};
   AdamW first(all);

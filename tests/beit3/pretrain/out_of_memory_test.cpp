@@ -48,6 +48,36 @@ TEST_P(TrainerOutOfMemory, AStepIsTakenWholeOrNotAtAll) {
   EXPECT_EQ(hash_after(trainer, 5), hash_after(unbroken, 5));
 }
 
+TEST_F(Trainer, AStepThatEndsAmidItsUpdatesSaysSo) {
+  PretrainRecipe r = recipe();
+  r.clip = 0;
+  r.update_in_backward = true;
+  r.model.layers = 1;
+  r.data.threads = 0;
+  PretrainTrainer unbroken(r), trainer(r);
+  const auto file = folder / "before_the_tear.safetensors";
+  hash_after(trainer, 2);
+  trainer.save(file);
+  hash_after(unbroken, 3);
+  int64_t torn = 0;
+  const int64_t failures = fail_allocations(
+      [&] { trainer.run_step(); }, [] {},
+      [&] {
+        try {
+          trainer.save(folder / "torn.safetensors");
+        } catch (const StateError& e) {
+          ++torn;
+          EXPECT_EQ(std::string(e.what()).find("step 3 ended amid its updates"), 0u) << e.what();
+          EXPECT_THROW(trainer.run_step(), StateError);
+          trainer.load(file);
+        }
+      },
+      /*stride=*/19);
+  EXPECT_GT(torn, 3);
+  EXPECT_GT(failures - torn, 3);  // before backward nothing has changed
+  EXPECT_EQ(trainer.parameter_hash(), unbroken.parameter_hash());
+}
+
 TEST_P(TrainerOutOfMemory, ACheckpointIsLoadedWholeOrNotAtAll) {
   const auto file = folder / "to_load.safetensors";
   std::string saved;

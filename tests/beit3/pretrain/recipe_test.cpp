@@ -57,5 +57,19 @@ TEST(Recipe, NamesWhatIsOutOfRange) {
       "model preset \"nanno\" is unknown; there are nano, micro, tiny, small, base, large, giant");
 }
 
+TEST(Recipe, UpdatesInBackwardOnlyWhereNothingNeedsAllGradients) {
+  PretrainRecipe r;
+  r.update_in_backward = true;
+  const std::string rest =
+      ", but both look at all gradients together; set them to 0, or leave it out";
+  EXPECT_ERROR(validate(r), ValueError,
+               ("train.update_in_backward: optim.clip is 3 and optim.muon_lr is 0" + rest).c_str());
+  r.clip = 0;
+  validate(r);
+  r.muon_lr = 0.5;
+  EXPECT_ERROR(validate(r), ValueError,
+               ("train.update_in_backward: optim.clip is 0 and optim.muon_lr is 0.5" + rest).c_str());
+}
+
 }  // namespace
 }  // namespace tessera::beit3

@@ -95,6 +95,30 @@ TEST_P(TrainerOfKind, ResumesBitForBit) {
   EXPECT_EQ(nn::load_safetensors(file.string()).metadata.at("parameter_hash"), saved);
 }
 
+TEST_F(Trainer, UpdatesInBackwardWithTheSameBits) {
+  for (int64_t accumulate : {1, 2}) {
+    PretrainRecipe r = recipe();
+    r.clip = 0;
+    r.accumulate = accumulate;
+    r.average_decay = 0.9;
+    PretrainTrainer apart(r);
+    r.update_in_backward = true;
+    PretrainTrainer together(r);
+    for (int i = 0; i < 4; ++i) {
+      const StepReport a = apart.run_step(), b = together.run_step();
+      EXPECT_EQ(a.loss, b.loss);
+      EXPECT_NEAR(a.grad_norm, b.grad_norm, 1e-6 * a.grad_norm);
+      EXPECT_TRUE(b.finite);
+    }
+    EXPECT_EQ(apart.parameter_hash(), together.parameter_hash());
+    // Gradients can be kept again, and dropped again, between a save and its resume.
+    const fs::path file = folder / "in_backward.safetensors";
+    together.save(file);
+    apart.load(file);
+    EXPECT_EQ(hash_after(apart, 6), hash_after(together, 6));
+  }
+}
+
 TEST_F(Trainer, GoesOnWithACheckpointFromBeforeAFieldExisted) {
   const fs::path file = folder / "before_the_field.safetensors";
   PretrainTrainer first(recipe());
