@@ -67,8 +67,9 @@ TEST(Recipe, UpdatesInBackwardOnlyWhereNothingNeedsAllGradients) {
   r.clip = 0;
   validate(r);
   r.muon_lr = 0.5;
-  EXPECT_ERROR(validate(r), ValueError,
-               ("train.update_in_backward: optim.clip is 0 and optim.muon_lr is 0.5" + rest).c_str());
+  EXPECT_ERROR(
+      validate(r), ValueError,
+      ("train.update_in_backward: optim.clip is 0 and optim.muon_lr is 0.5" + rest).c_str());
 }
 
 }  // namespace
