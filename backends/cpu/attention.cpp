@@ -10,19 +10,7 @@
 namespace tessera {
 namespace {
 
-const AttentionKernels& attention_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::attention_kernels;
-      case Isa::avx2:
-        return avx2::attention_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::attention_kernels;
-}
+const AttentionKernels& attention_kernels() { return TESSERA_OF_ACTIVE_ISA(attention_kernels); }
 
 /// Queries of one forward item in a long sequence. Short ones are one item a head: each packs its
 /// keys anew.

@@ -24,19 +24,23 @@ struct CpuFeatures {
 };
 const CpuFeatures& cpu_features();
 
-/// True where the kernels of x86-64 are built at all.
-#if defined(__x86_64__)
-inline constexpr bool kX86Kernels = true;
-#else
-inline constexpr bool kX86Kernels = false;
-#endif
-
 /// The best set of this machine.
 Isa best_isa();
 
 /// The set in use: that of the environment variable TESSERA_ISA ("portable", "avx2", "avx512"),
 /// read once, otherwise the best. ValueError if the variable names a set this machine lacks.
 Isa active_isa();
+
+/// Of namespaces avx512, avx2 and portable, the variable of that name for the set in use. Elsewhere
+/// than on x86-64 there is portable alone.
+#if defined(__x86_64__)
+#define TESSERA_OF_ACTIVE_ISA(variable)           \
+  (active_isa() == Isa::avx512 ? avx512::variable \
+   : active_isa() == Isa::avx2 ? avx2::variable   \
+                               : portable::variable)
+#else
+#define TESSERA_OF_ACTIVE_ISA(variable) portable::variable
+#endif
 
 /// Selects a set, for measurements and tests. Not while work runs. ValueError, naming what this
 /// machine has, if it lacks the set.

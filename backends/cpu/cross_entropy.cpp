@@ -9,17 +9,7 @@ namespace tessera {
 namespace {
 
 const CrossEntropyKernels& cross_entropy_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::cross_entropy_kernels;
-      case Isa::avx2:
-        return avx2::cross_entropy_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::cross_entropy_kernels;
+  return TESSERA_OF_ACTIVE_ISA(cross_entropy_kernels);
 }
 
 }  // namespace

@@ -11,17 +11,7 @@
 namespace tessera {
 
 const ElementwiseKernels& elementwise_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::elementwise_kernels;
-      case Isa::avx2:
-        return avx2::elementwise_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::elementwise_kernels;
+  return TESSERA_OF_ACTIVE_ISA(elementwise_kernels);
 }
 
 namespace {

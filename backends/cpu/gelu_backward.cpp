@@ -6,19 +6,7 @@
 namespace tessera {
 namespace {
 
-const GeluKernels& gelu_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::gelu_kernels;
-      case Isa::avx2:
-        return avx2::gelu_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::gelu_kernels;
-}
+const GeluKernels& gelu_kernels() { return TESSERA_OF_ACTIVE_ISA(gelu_kernels); }
 
 }  // namespace
 

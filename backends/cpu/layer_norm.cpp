@@ -143,19 +143,7 @@ bool takes(DType dtype) {
 
 }  // namespace
 
-const LayerNormKernels& layer_norm_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::layer_norm_kernels;
-      case Isa::avx2:
-        return avx2::layer_norm_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::layer_norm_kernels;
-}
+const LayerNormKernels& layer_norm_kernels() { return TESSERA_OF_ACTIVE_ISA(layer_norm_kernels); }
 
 template <>
 const NormKernels<float>& norm_kernels() {

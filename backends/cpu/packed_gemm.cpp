@@ -28,35 +28,11 @@ constexpr int64_t kBothPacked = 7 << 18;   // bytes: 256 x 256 of a, 256 x 768 o
 constexpr int64_t kSerialPack = 1 << 14;   // fewer elements are not worth a region
 constexpr int64_t kSerialTerms = 1 << 18;  // some 5 us of multiply-adds are not either
 
-const GemmKernels& gemm_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::gemm_kernels;
-      case Isa::avx2:
-        return avx2::gemm_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::gemm_kernels;
-}
+const GemmKernels& gemm_kernels() { return TESSERA_OF_ACTIVE_ISA(gemm_kernels); }
 const GemmHalf<float>& split_kernels(int parts) {
-  const auto of = [&](const SplitKernels& k) -> const GemmHalf<float>& {
-    const size_t i = static_cast<size_t>(parts - 1);
-    return amx_works() ? k.amx[i] : k.twin[i];
-  };
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return of(avx512::split_kernels);
-      case Isa::avx2:
-        return of(avx2::split_kernels);
-      case Isa::portable:
-        break;
-    }
-  }
-  return of(portable::split_kernels);
+  const SplitKernels& kernels = TESSERA_OF_ACTIVE_ISA(split_kernels);
+  const size_t i = static_cast<size_t>(parts - 1);
+  return amx_works() ? kernels.amx[i] : kernels.twin[i];
 }
 
 /// The matrix's lines (rows of A, columns of B) as the kernels pack them. The step of an axis of

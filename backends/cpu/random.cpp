@@ -15,19 +15,7 @@ constexpr int64_t kRandomGrain = 8192;  // elements a chunk
 constexpr int64_t kBlock = 512;         // elements at a time: 128 Philox blocks
 static_assert(kRandomGrain % kBlock == 0 && kBlock % 64 == 0);
 
-const RandomKernels& random_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::random_kernels;
-      case Isa::avx2:
-        return avx2::random_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::random_kernels;
-}
+const RandomKernels& random_kernels() { return TESSERA_OF_ACTIVE_ISA(random_kernels); }
 
 /// Calls f(i, drawn, count) for elements i … i + count - 1, with what `draw(key, first block,
 /// blocks, out)` made for them.

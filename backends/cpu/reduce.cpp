@@ -17,19 +17,7 @@ namespace {
 
 constexpr int64_t kRun = 256;  // elements summed in f32 before they join the f64 total
 
-const ReduceKernels& reduce_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::reduce_kernels;
-      case Isa::avx2:
-        return avx2::reduce_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::reduce_kernels;
-}
+const ReduceKernels& reduce_kernels() { return TESSERA_OF_ACTIVE_ISA(reduce_kernels); }
 
 template <class T>
 struct SumOf {

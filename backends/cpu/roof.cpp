@@ -13,19 +13,7 @@
 namespace tessera {
 namespace {
 
-const RoofKernels& roof_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::roof_kernels;
-      case Isa::avx2:
-        return avx2::roof_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::roof_kernels;
-}
+const RoofKernels& roof_kernels() { return TESSERA_OF_ACTIVE_ISA(roof_kernels); }
 
 /// Seconds of the fastest of several runs: what disturbs a run makes it slower, never faster.
 template <class F>

@@ -9,19 +9,7 @@
 namespace tessera {
 namespace {
 
-const SoftmaxKernels& softmax_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::softmax_kernels;
-      case Isa::avx2:
-        return avx2::softmax_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::softmax_kernels;
-}
+const SoftmaxKernels& softmax_kernels() { return TESSERA_OF_ACTIVE_ISA(softmax_kernels); }
 
 /// Rows of one parallel chunk.
 int64_t grain(const Rows& r) { return std::max<int64_t>(8192 / std::max<int64_t>(r.cols, 1), 1); }

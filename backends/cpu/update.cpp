@@ -31,19 +31,7 @@ void for_chunks(const Items& items, Size&& size, F&& f) {
   });
 }
 
-const UpdateKernels& update_kernels() {
-  if constexpr (kX86Kernels) {
-    switch (active_isa()) {
-      case Isa::avx512:
-        return avx512::update_kernels;
-      case Isa::avx2:
-        return avx2::update_kernels;
-      case Isa::portable:
-        break;
-    }
-  }
-  return portable::update_kernels;
-}
+const UpdateKernels& update_kernels() { return TESSERA_OF_ACTIVE_ISA(update_kernels); }
 
 /// Every constant is computed in f64, then rounded to the parameters' type.
 template <class T>

@@ -1,6 +1,7 @@
 #include "beit3/pretrain/trainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -117,6 +118,21 @@ TEST_F(Trainer, UpdatesInBackwardWithTheSameBits) {
     apart.load(file);
     EXPECT_EQ(hash_after(apart, 6), hash_after(together, 6));
   }
+}
+
+TEST_F(Trainer, UpdatesNothingInBackwardOfALossThatIsNotFinite) {
+  PretrainRecipe r = recipe();
+  r.clip = 0;
+  r.update_in_backward = true;
+  PretrainTrainer trainer(r);
+  trainer.run_step();
+  for (const nn::NamedParameter& p : trainer.evaluated_model().named_parameters()) {
+    if (p.name.ends_with("bias")) fill_(p.tensor, INFINITY);
+  }
+  const std::string before = trainer.parameter_hash();
+  EXPECT_FALSE(trainer.run_step().finite);
+  EXPECT_EQ(trainer.parameter_hash(), before);
+  EXPECT_EQ(trainer.step(), 2);
 }
 
 TEST_F(Trainer, GoesOnWithACheckpointFromBeforeAFieldExisted) {
