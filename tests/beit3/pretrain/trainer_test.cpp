@@ -11,6 +11,7 @@
 #include "beit3/pretrain/evaluate.h"
 #include "nn/io/safetensors.h"
 #include "tensor/base/parallel.h"
+#include "tensor/ops/cast.h"
 #include "tensor/ops/creation.h"
 #include "tests/beit3/pretrain/trainer_testing.h"
 
