@@ -8,7 +8,7 @@ namespace tessera {
 namespace {
 
 constexpr int64_t kRows = 144;  // 144 x 256 of A lie in the second-level cache
-constexpr int64_t kCols = 768;  // 144 x 768 of C too
+constexpr int64_t kCols = 768;  // 144 x 768 of C too, where it has 1 MB
 // Of blocks that pack B. 256 x 256 of A, 256 x 768 of B and as much of C are 1.8 MB. Narrower ones
 // would pack A more often; where A is read as it lies, they leave more of it in the cache.
 constexpr int64_t kPackingRows = 256;
